@@ -1,0 +1,1 @@
+"""What every room stands on: units of work, actors, time, ids, errors, settings and content. Knows no Flask."""
