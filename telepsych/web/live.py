@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -67,7 +68,7 @@ SWEEP = 2.5
 """Seconds between looks at all sessions with sockets."""
 PATIENCE = 10.0
 """Seconds that a connection may take to show its ticket."""
-MOST_UNSENT = 200
+MOST_UNSENT = 100
 """Packets waiting for a page that does not read."""
 REFUSALS_EVERY = 10.0
 """Seconds between audit entries for the same refusal of the same session."""
@@ -213,13 +214,30 @@ class Live:
     def emit_to(self, people: Collection[UUID], name: str, data: Mapping[str, Any]) -> None:
         """Say something to these people's sockets in this process."""
         for person in people:
-            self._socketio.emit(name, dict(data), to=str(person))
+            self._say(str(person), name, data)
 
     def emit_to_sockets(self, sids: Collection[str], name: str, data: Mapping[str, Any]) -> None:
         """Say something to single sockets of this process, by the ids that `Caller` has."""
         for sid in sids:
             if sid in self._callers:
-                self._socketio.emit(name, dict(data), to=sid)
+                self._say(sid, name, data)
+
+    def _say(self, room: str, name: str, data: Mapping[str, Any]) -> None:
+        for _, connection in list(self._socketio.server.manager.get_participants("/", room)):
+            self._drop_if_deaf(connection)
+        self._socketio.emit(name, dict(data), to=room)
+
+    def _drop_if_deaf(self, connection: str) -> None:
+        """Give up a page that does not read, with everything still unsent to it."""
+        engine = self._socketio.server.eio
+        socket = engine.sockets.get(connection)
+        if socket is None or socket.queue.qsize() <= MOST_UNSENT:
+            return
+        with suppress(engine.get_queue_empty_exception()):
+            while True:
+                socket.queue.get(block=False)
+                socket.queue.task_done()
+        self._close(connection)
 
     def people_here(self, people: Collection[UUID]) -> frozenset[UUID]:
         """Which of these people have a socket in this process."""
@@ -279,9 +297,8 @@ class Live:
         for connection, since in waiting.items():
             if now - since > PATIENCE:
                 self._close(connection)
-        for connection, socket in list(server.eio.sockets.items()):
-            if socket.queue.qsize() > MOST_UNSENT:
-                self._close(connection)
+        for connection in list(server.eio.sockets):
+            self._drop_if_deaf(connection)
         self._refusals = {key: at for key, at in list(self._refusals.items()) if now - at < REFUSALS_EVERY}
 
 

@@ -12,6 +12,8 @@ LARGEST = 64 * 1024
 """Characters of the largest frame we take; a session description is about 8,000."""
 LONGEST_NAME = 48
 LARGEST_ACK = 2**31
+RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
+"""Names by which the library calls its own handlers, and would call them for a page that sends them."""
 ENGINE_ALONE = frozenset({"1", "3"})
 """Engine.IO close and pong, which carry nothing."""
 ENGINE_MESSAGES = ("40", "41", "42")
@@ -56,4 +58,5 @@ class PlainPacket(packet.Packet):  # type: ignore[misc]
 def _names_an_event(data: Any) -> bool:
     if not isinstance(data, list) or not 1 <= len(data) <= 2:
         return False
-    return isinstance(data[0], str) and 0 < len(data[0]) <= LONGEST_NAME
+    name = data[0]
+    return isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name not in RESERVED
