@@ -1,0 +1,1 @@
+"""Medicines people take: the catalogue behind the check-in, and later the lists, doses and tapers."""
