@@ -322,6 +322,8 @@ def _check_scoring(instrument: Instrument) -> None:
 
 
 def _check_range(instrument: Instrument) -> None:
+    if gaps := [item.id for item in instrument.items if item.scored and (item.asked_when or not item.required)]:
+        raise ValueError(f"what is added up is always asked and required: {', '.join(gaps)}")
     scored = [instrument.options_of(item) for item in instrument.items if item.scored]
     lowest = sum(min(option.ordinal for option in options) for options in scored)
     highest = sum(max(option.ordinal for option in options) for options in scored)

@@ -141,6 +141,12 @@ def test_a_range_the_items_cannot_reach_is_refused() -> None:
     assert "add up to 0–27" in refused(document)
 
 
+def test_a_scored_item_that_may_stay_open_is_refused() -> None:
+    document = raw("gad7")
+    document["items"][2]["required"] = False
+    assert "always asked and required: worry_much" in refused(document)
+
+
 def test_a_typing_slip_in_a_code_is_refused_with_its_place() -> None:
     document = raw("phq9")
     document["items"][8]["loinc"] = "44260-9"
