@@ -112,8 +112,8 @@ def score(instrument: Instrument, answers: Answers, age: int | None = None) -> S
 
 
 def change(instrument: Instrument, before: Score, now: Score) -> Change | None:
-    """How the total moved since an earlier score of the same instrument; None unless both have a total."""
-    if before.total is None or now.total is None:
+    """How the total moved since an earlier score; None unless both are of this instrument and have a total."""
+    if {before.instrument, now.instrument} != {instrument.id} or before.total is None or now.total is None:
         return None
     points = now.total - before.total
     rules = tuple(rule for rule in instrument.change if _met(rule, before.total, now.total))

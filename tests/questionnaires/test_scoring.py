@@ -232,6 +232,12 @@ def test_there_is_no_change_without_two_totals() -> None:
     assert scoring.change(PHQ9, whole, part) is None
 
 
+def test_two_instruments_are_not_compared() -> None:
+    worry = scoring.score(GAD7, {item.id: answered("several_days") for item in GAD7.items})
+    assert scoring.change(PHQ9, worry, total_of(9)) is None
+    assert scoring.change(GAD7, worry, total_of(9)) is None
+
+
 @given(st.integers(0, 27), st.integers(0, 27))
 def test_a_change_never_is_better_and_worse_at_once(before: int, now: int) -> None:
     moved = scoring.change(PHQ9, total_of(before), total_of(now))
