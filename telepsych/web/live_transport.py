@@ -70,9 +70,7 @@ class BoundedServer(simple_websocket.Server):  # type: ignore[misc]
     def _thread(self) -> None:
         try:
             super()._thread()
-        except Exception:  # whatever a hostile frame provoked ends this connection and nothing else
-            self.sock.close()
-        finally:
+        finally:  # whoever waits for a frame must learn of the end, however it came
             self.connected = False
             self.event.set()
 

@@ -1,6 +1,7 @@
 """Events from pages: each is answered, whatever happens, and nobody hears what is not for them."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -136,6 +137,27 @@ def test_a_handler_writes_and_its_news_comes_back(live_group: LiveGroup) -> None
         assert all(pool.map(send, range(6)))
     page.hear(lambda page: len(page.events) == 6)
     assert sorted(data["seq"] for data in page.named("conversation:news")) == list(range(6))
+
+
+def test_a_database_that_is_slow_to_write_stops_only_who_writes(sqlite_group: LiveGroup) -> None:
+    lab, port = sqlite_group.lab, sqlite_group.port
+    reader, writer, who = Page(port, lab.sign_in()), Page(port, lab.sign_in()), lab.sign_in()
+    ticket = who.ticket()
+    asked = {"person": str(who.person), "n": 1}
+    with ThreadPoolExecutor(2) as pool:
+        with lab.practice.records.execution_options(telepsych_writes=True).begin():
+            announcing = pool.submit(writer.emit, "lab:announce", asked)
+            arriving = pool.submit(Page, port, who, ticket)
+            waits = []
+            while len(waits) < 200:
+                start = time.monotonic()
+                assert reader.emit("lab:echo", {"n": 1})["ok"]
+                waits.append(time.monotonic() - start)
+            assert not announcing.done()
+            assert not arriving.done()
+        assert announcing.result()["ok"]
+        assert arriving.result().let_in
+    assert max(waits) < 0.5
 
 
 def test_answers_come_in_the_order_of_the_questions(page: Page) -> None:

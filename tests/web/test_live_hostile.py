@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import websocket
@@ -266,11 +267,34 @@ def test_a_flood_ends_its_own_connection_only(sqlite_group: LiveGroup) -> None:
     assert sqlite_group.resident() - before < 5 * MIB
 
 
+def test_a_steady_stream_faster_than_any_page_ends_too(sqlite_group: LiveGroup) -> None:
+    page = Page(sqlite_group.port, sqlite_group.lab.sign_in())
+    answered = 0
+    with suppress(*GONE):
+        while answered < 3_000:
+            answered += page.emit("lab:echo", {"n": 1})["ok"]
+    assert 290 <= answered < 1_000, "a burst is fine"
+
+
+def test_noise_below_the_protocol_ends_its_connection(sqlite_group: LiveGroup) -> None:
+    dice, who = random.Random(SEED), sqlite_group.lab.sign_in()
+    openings = [b"", *(bytes([opening]) for opening in (0x00, 0x01, 0x02, 0x81, 0x82, 0x88, 0x89, 0x8A, 0x83, 0xF1))]
+    invalid_text = [frame(0x81, b"42\xff\xfe"), frame(0x01, b"42\xe2") + frame(0x80, b"\xff"), frame(0x88, b"\x03")]
+    for round_ in range(300):
+        wire = raw_handshake(sqlite_group, who)
+        noise = invalid_text[round_] if round_ < 3 else dice.choice(openings) + dice.randbytes(dice.randint(1, 400))
+        push(wire, noise)
+        wire.close()
+    with Bystander(sqlite_group) as other:
+        wait_until(lambda: len(other.waits) > 20)
+    assert other.p99() < 0.2
+
+
 @pytest.mark.parametrize("name", ["connect", "disconnect", "connect_error", "*"])
 def test_the_names_of_the_library_are_not_events(sqlite_group: LiveGroup, name: str) -> None:
     """A page that could say `disconnect` of itself would stay in its rooms, unseen by the sweep."""
     page = Page(sqlite_group.port, sqlite_group.lab.sign_in())
-    page.ws.send(f'421["{name}",{{"ticket":"x"}},{{"ticket":"x"}}]')
+    page.ws.send(f'421["{name}",{{"ticket":"x"}}]')
     page.hear(lambda page: page.closed)
 
 
@@ -349,6 +373,27 @@ def test_decoding_either_understands_or_refuses(text: str) -> None:
     assert packet.packet_type in (0, 1, 2)
     assert packet.attachments == []
     assert packet.attachment_count == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("21-[]", '21-["a",1]', '210-["a"]', '51-["a"]', "61-[]", '3["a"]', '4["a"]', '7["a"]', "2", "2[]", "2{}"),
+        *('2"a"', "2[1]", '2[{"a":1}]', '2[""]', '2["a",1,2]', f'2["{"a" * 49}"]', '2/x,["a"]', "0/x,{}", "0[]"),
+        *(
+            "0{",
+            '2["a"',
+            "2" + "9" * 101 + '["a"]',
+            '22147483648["a"]',
+            "2" + "[" * 60_000,
+            '2²["a"]',
+            '2["disconnect"]',
+        ),
+    ],
+)
+def test_packets_that_are_refused(text: str) -> None:
+    with pytest.raises(Malformed):
+        PlainPacket(encoded_packet=text)
 
 
 @given(st.binary(max_size=40))

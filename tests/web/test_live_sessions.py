@@ -12,9 +12,12 @@ from live_lab import Lab, SignedIn
 from live_processes import LiveGroup
 
 from telepsych.accounts.models import Person
+from telepsych.core.actor import Actor
 from telepsych.core.clock import HOUR
+from telepsych.core.errors import SignInNeeded
 from telepsych.core.work import Work
-from telepsych.web import sessions
+from telepsych.web import live, sessions
+from telepsych.web.live_events import FRESH, answer_event
 from telepsych.web.models import SignInSession
 
 LATEST = 5.0
@@ -106,6 +109,42 @@ def test_a_signed_out_page_cannot_send_either(live_group: LiveGroup) -> None:
     refused = [answer for answer in answers if not answer["ok"]]
     assert all(answer["status"] == 401 for answer in refused)
     assert answers == [answer for answer in answers if answer["ok"]] + refused, "once refused, always refused"
+
+
+class Record:
+    """Stands for a process's sockets and counts how often the session was looked at."""
+
+    def __init__(self, over: bool = False) -> None:
+        self.over, self.looks = over, 0
+
+    def actor_now(self, caller: live.Caller) -> Actor:
+        self.looks += 1
+        if self.over:
+            raise SignInNeeded
+        return Actor(id=caller.person_id, label="looked up again")
+
+
+def caller_of(sockets: Record) -> live.Caller:
+    return live.Caller("sid", UUID(int=1), Actor(id=UUID(int=2)), sockets)
+
+
+def test_before_an_event_the_session_is_looked_at_again_unless_that_was_a_moment_ago() -> None:
+    record = Record()
+    caller = caller_of(record)
+    assert all(answer_event(caller, "lab:echo", ({"n": 1},))["ok"] for _ in range(5))
+    assert record.looks == 0
+    caller.looked_at -= FRESH
+    assert all(answer_event(caller, "lab:echo", ({"n": 1},))["ok"] for _ in range(5))
+    assert (record.looks, caller.actor.label) == (1, "looked up again")
+
+
+def test_an_event_on_a_session_that_is_over_is_refused() -> None:
+    caller = caller_of(Record(over=True))
+    caller.looked_at -= FRESH
+    assert answer_event(caller, "lab:echo", ({"n": 1},))["status"] == 401
+    put_out = caller_of(Record())
+    put_out.ended = True
+    assert answer_event(put_out, "lab:echo", ({"n": 1},))["status"] == 401
 
 
 def test_a_socket_cannot_come_back_after_sign_out(live_group: LiveGroup) -> None:
