@@ -1,0 +1,1 @@
+"""Video visits: check-in to summary, and the browser-to-browser call in between."""
