@@ -30,6 +30,7 @@ class Lab:
         self.state = {"state": "waiting", "sentence": "Ada knows you are here."}
         self.late_descriptions = 0.0
         self.configs_asked = 0
+        self.wrong_passes = 0
         self.lock = threading.RLock()
         self.origin = ""
 
@@ -37,16 +38,20 @@ class Lab:
         """Forget an earlier test."""
         with self.lock:
             self.present, self.posted, self.signals = [], [], []
-            self.late_descriptions, self.configs_asked = 0.0, 0
+            self.late_descriptions, self.configs_asked, self.wrong_passes = 0.0, 0, 0
             self.state = {"state": "waiting", "sentence": "Ada knows you are here."}
 
     def config(self, me: str) -> dict[str, Any]:
         self.configs_asked += 1
+        ice = self.ice(me)
+        if self.wrong_passes:
+            self.wrong_passes -= 1
+            ice["iceServers"][0]["credential"] = "wrong"
         return {
             "visit": VISIT,
             "me": me,
             "participants": [{"id": key, "name": name} for key, name in NAMES.items()],
-            "ice": self.ice(me),
+            "ice": ice,
             "heartbeat_url": f"/heartbeat?me={me}",
             "leave_url": f"/leave?me={me}",
             "direct_allowed": False,

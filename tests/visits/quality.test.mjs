@@ -65,7 +65,9 @@ test("no connection is Lost whatever was measured", () => {
   assert.equal(judge(samples(12), { connected: false }).word, "Lost");
 });
 
-const judgement = (over = {}) => ({ word: "Good", recent: 0, ...over, figures: { concealed: 0, outgoing_kbit: 900, ...over.figures } });
+function judgement({ figures, ...over } = {}) {
+  return { word: "Good", recent: 0, ...over, figures: { concealed: 0, outgoing_kbit: 900, ...figures } };
+}
 
 /** Walks a ladder in 2 s steps; `line(at, step)` tells the judgement, `failures` the restarts in vain. */
 function walk(seconds, line, { ladder = new Ladder(0), failures = 0, from = 0 } = {}) {
@@ -125,7 +127,8 @@ test("one step up after 20 s of good", () => {
 test("a step up that does not hold is tried less and less often", () => {
   const badWithPictures = (_, step) => (step === "audio" ? judgement() : judgement({ word: "Weak", recent: 0.3 }));
   const { steps } = walk(300, badWithPictures);
-  const raises = steps.flatMap((step, index) => (index > 0 && step === "small" && steps[index - 1] === "audio" ? [index * 2] : []));
+  const rises = (step, index) => step === "small" && steps[index - 1] === "audio";
+  const raises = steps.flatMap((step, index) => (rises(step, index) ? [index * 2] : []));
   const gaps = raises.slice(1).map((at, index) => at - raises[index]);
   assert.ok(gaps.length >= 2);
   assert.ok(gaps.every((gap, index) => index === 0 || gap > gaps[index - 1]), String(gaps));

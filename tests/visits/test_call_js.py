@@ -122,6 +122,7 @@ def pictures_move(page: Page, other: str, within: int = SOON) -> None:
     )
 
 
+TRANSCEIVERS = "(other) => window.lab.call.people.get(other).peer.connection.getTransceivers().length"
 REPORTS = """async (other) => {
     const connection = window.lab.call.people.get(other).peer.connection;
     return [...(await connection.getStats()).values()];
@@ -136,6 +137,10 @@ def heard(page: Page, other: str) -> dict[str, Any]:
     return next(each for each in reports(page, other) if each["type"] == "inbound-rtp" and each["kind"] == "audio")
 
 
+def seen(page: Page, other: str) -> dict[str, Any]:
+    return next(each for each in reports(page, other) if each["type"] == "inbound-rtp" and each["kind"] == "video")
+
+
 def until(look: Callable[[], bool], page: Page, seconds: float = 10) -> None:
     """Look until it is so, letting the browser run in between."""
     deadline = time.monotonic() + seconds
@@ -148,6 +153,13 @@ def energy_in_a_second(page: Page, other: str) -> float:
     before = heard(page, other)
     until(lambda: heard(page, other)["totalSamplesDuration"] - before["totalSamplesDuration"] > 1.2, page)
     return float(heard(page, other)["totalAudioEnergy"] - before["totalAudioEnergy"])
+
+
+def pictures_arriving(page: Page, other: str) -> int:
+    """Pictures that arrive from somebody while half a second of their sound does."""
+    before, heard_before = seen(page, other)["framesReceived"], heard(page, other)["totalSamplesDuration"]
+    until(lambda: heard(page, other)["totalSamplesDuration"] - heard_before > 0.5, page)
+    return int(seen(page, other)["framesReceived"] - before)
 
 
 def test_two_people_meet_through_the_relay_alone(open_page: Open, lab: Lab) -> None:
@@ -193,6 +205,21 @@ def test_mute_and_camera_off_are_real_and_told(open_page: Open) -> None:
     pictures_move(ada, "ben")
 
 
+def test_a_weak_line_stops_both_pictures_and_a_better_one_brings_them_back(open_page: Open) -> None:
+    ada, ben = open_page("room", "ada"), open_page("room", "ben")
+    see_each_other(ada=ada, ben=ben)
+    ada.evaluate("window.lab.call.people.get('ben').ladder.next = () => window.step ?? 'audio'")
+    expect(role(ada, "status")).to_contain_text("Video is off so that you can hear each other")
+    for page, other in ((ada, "ben"), (ben, "ada")):
+        expect(role(page, "camera-off")).to_have_text("Video is off so that the sound stays clear")
+        until(lambda page=page, other=other: pictures_arriving(page, other) == 0, page)
+        assert energy_in_a_second(page, other) > 1e-6
+    ada.evaluate("window.step = 'small'")
+    see_each_other(ada=ada, ben=ben)
+    expect(role(ada, "status")).to_contain_text("A small picture is back")
+    until(lambda: seen(ben, "ada")["frameWidth"] <= 320, ben)
+
+
 def test_reload_leave_and_rejoin(open_page: Open, lab: Lab) -> None:
     ada, ben = open_page("room", "ada"), open_page("room", "ben")
     see_each_other(ada=ada, ben=ben)
@@ -234,7 +261,7 @@ def test_the_relay_dies_and_comes_back(open_page: Open, relay: Relay, lab: Lab) 
 
 
 def test_three_people_with_descriptions_overtaken_by_candidates(open_page: Open, lab: Lab) -> None:
-    lab.late_descriptions = 0.2
+    lab.late_descriptions = 0.5
     ada, ben, cam = open_page("room", "ada"), open_page("room", "ben"), open_page("room", "cam")
     see_each_other(ada=ada, ben=ben, cam=cam)
 
@@ -249,6 +276,32 @@ def test_two_who_both_offer_still_meet(open_page: Open, lab: Lab) -> None:
     see_each_other(ada=ada, ben=ben)
     again = [page.evaluate("() => [...window.lab.call.people.values()][0].peer.link") for page in (ada, ben)]
     assert not set(again) & set(links)
+    for page, other in ((ada, "ben"), (ben, "ada")):
+        assert page.evaluate(TRANSCEIVERS, other) == 2, "what a withdrawn offer had set up is gone"
+
+
+def test_a_refused_relay_pass_is_asked_for_again(open_page: Open, lab: Lab) -> None:
+    ada = open_page("room", "ada")
+    expect(role(ada, "status")).to_contain_text("Nobody else")
+    lab.wrong_passes = 1
+    ben = open_page("room", "ben")
+    expect(role(ben, "problem")).to_contain_text("Call set-up was refused")
+    pictures_move(ben, "ada", within=7_000)
+    expect(role(ben, "problem")).to_be_hidden()
+
+
+def test_who_cannot_be_reached_is_given_up_and_welcome_later(open_page: Open, lab: Lab) -> None:
+    ada = open_page("room", "ada", own_clock=True)
+    expect(role(ada, "status")).to_contain_text("Nobody else")
+    lab.tell("ada", "presence", present=["ada", "ben"])
+    expect(role(ada, "person-state")).to_have_text("Connecting")
+    expect(role(ada, "dropped")).to_be_hidden()
+    ada.clock.fast_forward(76_000)
+    expect(role(ada, "dropped")).to_be_visible()
+    expect(role(ada, "retry")).to_be_visible()
+    ben = open_page("room", "ben")
+    see_each_other(ada=ada, ben=ben)
+    expect(role(ada, "dropped")).to_be_hidden()
 
 
 def test_a_changed_fingerprint_ends_the_call(open_page: Open, lab: Lab) -> None:

@@ -136,8 +136,8 @@ export class Call extends EventTarget {
     const { me, ice, fetchIce, signal, local, certificate, giveUpAfter } = this;
     const peer = new Peer({ id, me, offering, ice, fetchIce, signal, local, certificate, giveUpAfter });
     const now = performance.now();
-    const person = { id, peer, mic: true, camera: true, asked: "video", quality: new Quality(), ladder: new Ladder(now) };
-    person.step = "video";
+    const person = { id, peer, mic: true, camera: true, step: "video", asked: "video" };
+    Object.assign(person, { quality: new Quality(), ladder: new Ladder(now) });
     this.people.set(id, person);
     this.#listen(person);
     this.#tellOwn(person);

@@ -22,7 +22,8 @@ const WORDS = {
   ...MEDIA_WORDS,
   checking: "Looking for your camera and microphone. If the browser asks, choose Allow.",
   speak: "You should see yourself. Say a few words: the bar should move.",
-  quiet: "We can't hear you yet. Check that the microphone is not muted. You can also go on, or have your visit by phone.",
+  quiet:
+    "We can't hear you yet. Check that the microphone is not muted. You can also go on, or have your visit by phone.",
   passed: "Your camera and microphone work.",
   passed_sound: "Your microphone works. You can go on without a camera.",
 };

@@ -247,7 +247,9 @@ export class Peer extends EventTarget {
   }
 
   #gotCandidateError({ errorCode }) {
-    if (errorCode === 401 || errorCode === 438) this.#say("turn-refused", { code: errorCode });
+    if (errorCode !== 401 && errorCode !== 438) return;
+    if (this.recovery.restarts === 0) this.recovery.hurry();
+    this.#say("turn-refused", { code: errorCode });
   }
 
   #gotNote(data) {

@@ -176,7 +176,8 @@ export class Ladder {
   }
 
   #mayRise(now) {
-    return this.step !== "video" && this.goodSince !== null && now - Math.max(this.goodSince, this.since) >= this.raiseAfter;
+    if (this.step === "video" || this.goodSince === null) return false;
+    return now - Math.max(this.goodSince, this.since) >= this.raiseAfter;
   }
 
   #raise(now) {

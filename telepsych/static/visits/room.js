@@ -38,7 +38,8 @@ import { getJson, postJson } from "./wire.js";
 import { fill, mediaSentence, part, say, show, wordsOf } from "./words.js";
 
 const OVER = ["ended", "summarised", "cancelled", "no-show"];
-const WORST_FIRST = ["Lost", "Weak", "Fair", "Good"];
+const STATES_WORST_FIRST = ["untrusted", "lost", "reconnecting", "connecting", "connected"];
+const WORDS_WORST_FIRST = ["Lost", "Weak", "Fair", "Good"];
 
 export default class VisitRoom {
   constructor(element) {
@@ -157,7 +158,7 @@ export default class VisitRoom {
 
   #sayWhatHappens() {
     const states = [...this.people.values()].map(({ state }) => state);
-    const worst = ["untrusted", "lost", "reconnecting", "connecting", "connected"].find((each) => states.includes(each));
+    const worst = STATES_WORST_FIRST.find((each) => states.includes(each));
     if (this.call.state === "joined") say(part(this.element, "status"), this.words[`status_${worst ?? "alone"}`]);
     show(part(this.element, "dropped"), worst === "lost" || worst === "untrusted");
     if (states.includes("connected")) this.#forgetRefusal();
@@ -174,12 +175,13 @@ export default class VisitRoom {
     this.tiles.showQuality({ id, word });
     this.people.set(id, { ...this.people.get(id), word, step, figures });
     const all = [...this.people.values()];
-    const worst = WORST_FIRST.find((each) => all.some((person) => person.word === each)) ?? word;
+    const worst = WORDS_WORST_FIRST.find((each) => all.some((person) => person.word === each)) ?? word;
     const place = part(this.element, "quality");
     say(place, this.words[`quality_${worst.toLowerCase()}`]);
     if (place) place.dataset.quality = worst.toLowerCase();
     say(part(this.element, "figures"), this.#figuresOf(all.find((person) => person.word === worst)));
-    show(part(this.element, "weak"), ["Weak", "Lost"].includes(worst) || all.some((person) => person.step === "telephone"));
+    const onlyTelephone = all.some((person) => person.step === "telephone");
+    show(part(this.element, "weak"), onlyTelephone || ["Weak", "Lost"].includes(worst));
   }
 
   #figuresOf({ figures = {} } = {}) {

@@ -1,4 +1,4 @@
-/** Small JSON requests to our own server, with a limit on waiting. Both throw `Failed` with the status (0: no answer). */
+/** Small JSON requests to our own server that do not wait for ever. They throw `Failed` with the status (0: no answer). */
 const PATIENCE = 8_000;
 
 export class Failed extends Error {
