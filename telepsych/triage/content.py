@@ -4,7 +4,7 @@ from datetime import date
 from functools import cache
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from telepsych.core.content import Content, Document, load, load_all
 from telepsych.triage.priority import Priority
@@ -96,7 +96,7 @@ class GuardsFile(Document):
 
 
 class Rule(Content):
-    """What raises a message. It fires when `patterns` (if any) match, `at_least` of the `signs` do, and a medicine fits.
+    """What raises a message. Fires when `patterns` (if any) and `at_least` of the `signs` match, and a medicine fits.
 
     `medicines` names groups; empty: any. With `named_first`, a medicine named in the message is asked instead of the
     chart. `guarded` lets denial within a clause ("no fever") void a match. `unless` voids the rule.
@@ -129,7 +129,7 @@ class Rule(Content):
 
 
 class Example(Content):
-    """A message and what the screen makes of it. Runs as a test: the priority exactly, the category among the findings."""
+    """A message and what the screen makes of it, held by a test: that priority, and that category among the raised."""
 
     text: str
     medicines: tuple[str, ...] = ()
@@ -159,16 +159,25 @@ class Clocks(Document):
     """How soon each priority must be acknowledged, read and answered. Minutes are wall-clock."""
 
     status: Status
-    acknowledge_minutes: dict[Priority, int]
-    read_minutes: dict[Priority, int]
-    reply_business_days: dict[Priority, int]
+    acknowledge_minutes: dict[Priority, PositiveInt]
+    read_minutes: dict[Priority, PositiveInt]
+    reply_minutes: dict[Priority, PositiveInt]
+    """A limit besides the business day, for what cannot wait for one."""
+    reply_business_days: dict[Priority, Annotated[int, Field(ge=0, le=30)]]
     """Close of the same business day is 0, of the next is 1."""
 
     @model_validator(mode="after")
     def _more_urgent_is_never_later(self) -> Self:
-        days = [self.reply_business_days.get(one) for one in Priority]
-        if None in days or days != sorted((day for day in days if day is not None), reverse=True):
-            raise ValueError("reply_business_days: every priority once, the more urgent never later")
+        for name in ("acknowledge_minutes", "read_minutes", "reply_minutes", "reply_business_days"):
+            by_priority = getattr(self, name)
+            inorder = [by_priority[one] for one in sorted(by_priority, reverse=True)]
+            if inorder != sorted(inorder):
+                raise ValueError(f"{name}: what is more urgent comes later")
+        if missing := set(Priority) - set(self.reply_business_days):
+            raise ValueError(f"reply_business_days: missing {', '.join(sorted(missing))}")
+        limited = sorted(self.reply_minutes, reverse=True)
+        if limited != sorted(Priority, reverse=True)[: len(limited)]:
+            raise ValueError("reply_minutes: a more urgent priority has none")
         return self
 
 
@@ -249,7 +258,8 @@ class Crisis(Document):
     @model_validator(mode="after")
     def _lines_are_there(self) -> Self:
         known = {line.id for line in self.lines} | {"practice"}
-        for place in (*self.cards.values(), self.safety_page):
+        places: tuple[Card | SafetyPage, ...] = (*self.cards.values(), self.safety_page)
+        for place in places:
             if lost := {*place.lines, *place.minor_lines} - known:
                 raise ValueError(f"no such line: {', '.join(sorted(lost))}")
         return self
@@ -257,7 +267,7 @@ class Crisis(Document):
     def lines_of(
         self, place: Card | SafetyPage, *, minor: bool = False, practice_phone: str = "", in_connecticut: bool = True
     ) -> tuple[Line, ...]:
-        """The lines to show, in order; local ones only inside Connecticut, the practice's only when its number is given."""
+        """The lines to show, in order: local ones inside Connecticut only, the practice's when its number is given."""
         by_id = {line.id: line for line in (*self.lines, *_practice(practice_phone))}
         chosen = (by_id.get(one) for one in (place.minor_lines if minor else place.lines))
         return tuple(line for line in chosen if line and (in_connecticut or line.everywhere))
@@ -271,8 +281,17 @@ def _practice(phone: str) -> tuple[Line, ...]:
     digits = "".join(char for char in phone if char.isdigit() or char == "+")
     if not digits:
         return ()
-    words = {"label": f"Call the practice: {phone}", "hours": "During opening hours", "source": "The practice's settings"}
-    return (Line(id="practice", href=f"tel:{digits}", everywhere=True, status="confirmed", **words),)
+    return (
+        Line(
+            id="practice",
+            label=f"Call the practice: {phone}",
+            href=f"tel:{digits}",
+            hours="During opening hours",
+            everywhere=True,
+            source="The practice's settings",
+            status="confirmed",
+        ),
+    )
 
 
 @cache
