@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 
 from telepsych.core.errors import Unavailable
 
@@ -51,18 +52,19 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
     return version >= (3, 51, 3) or back_ports
 
 
-def open_engine(url: str, write_wait: float = 10.0) -> Engine:
-    """Open a database by its SQLAlchemy address; `write_wait` in seconds."""
+def open_engine(url: str, write_wait: float = 10.0, pool: type[Pool] | None = None) -> Engine:
+    """Open a database by its SQLAlchemy address; `write_wait` in seconds, `pool` other than the usual one if given."""
     if make_url(url).get_backend_name() == "sqlite":
-        return _open_sqlite(url, write_wait)
-    return _open_postgres(url)
+        return _open_sqlite(url, write_wait, pool)
+    return _open_postgres(url, pool)
 
 
-def _open_sqlite(url: str, write_wait: float) -> Engine:
+def _open_sqlite(url: str, write_wait: float, pool: type[Pool] | None) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, module=sqlite, connect_args={"timeout": write_wait, "isolation_level": None})
+    arguments = {"timeout": write_wait, "isolation_level": None}
+    engine = create_engine(url, module=sqlite, connect_args=arguments, poolclass=pool)
     journal = "WAL" if wal_is_safe(sqlite_version()) else "DELETE"
 
     @event.listens_for(engine, "connect")
@@ -78,16 +80,12 @@ def _open_sqlite(url: str, write_wait: float) -> Engine:
     return engine
 
 
-def _open_postgres(url: str) -> Engine:
+def _open_postgres(url: str, pool: type[Pool] | None) -> Engine:
     options = "-c statement_timeout=15000 -c lock_timeout=8000 -c idle_in_transaction_session_timeout=30000"
-    return create_engine(
-        url,
-        pool_size=20,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 5},
-    )
+    arguments = {"options": options, "connect_timeout": 5}
+    if pool is not None:
+        return create_engine(url, poolclass=pool, connect_args=arguments)
+    return create_engine(url, pool_size=20, max_overflow=0, pool_timeout=10, pool_pre_ping=True, connect_args=arguments)
 
 
 class WriteLock:

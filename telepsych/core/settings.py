@@ -43,6 +43,7 @@ class Settings(BaseModel):
     patient_idle: int = Field(30 * 60, ge=60, description="The same for patients and guardians.")
     staff_absolute: int = Field(12 * 3600, ge=600, description="Longest session of staff.")
     patient_absolute: int = Field(24 * 3600, ge=600, description="Longest session of patients and guardians.")
+    debug_errors: bool = Field(False, description="Let defects surface as they are; for development only.")
     write_wait: float = Field(10.0, gt=0, le=60, description="How long a write waits for its turn before 503.")
 
     @field_validator("zone")

@@ -1,0 +1,1 @@
+"""Who did what to whose record, when, and why. A library: its pages are in oversight."""
