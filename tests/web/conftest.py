@@ -1,44 +1,22 @@
-"""Databases, and live groups to connect to."""
+"""Live groups to connect to."""
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from live_lab import Lab
-from live_processes import LiveGroup, cluster, running_group
-
-
-@pytest.fixture(scope="session")
-def live_postgres() -> Iterator[Callable[[], str]]:
-    """Makes empty PostgreSQL databases in a cluster of its own, reached over a socket in its folder."""
-    folder = Path(tempfile.mkdtemp(prefix="live-pg.", dir="/tmp"))  # short enough for a socket's path
-    made = iter(range(10_000))
-
-    def make() -> str:
-        name = f"lab{next(made)}"
-        with psycopg.connect(host=str(folder), user="postgres", dbname="postgres", autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name}")
-        return f"postgresql+psycopg://postgres@/{name}?host={folder}"
-
-    try:
-        with cluster(folder):
-            yield make
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+from live_processes import LiveGroup, running_group
 
 
 def _address(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
     if kind == "sqlite":
         return f"sqlite:///{folder / 'records' / 'records.sqlite'}"
-    return str(request.getfixturevalue("live_postgres")())
+    return str(request.getfixturevalue("new_database")())
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from telepsych.core.ids import new_id
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice, Work
 from telepsych.crypto import keyring
+from telepsych.crypto.keystore import KeystoreBase
 from telepsych.crypto.vault import open_vault
 from telepsych.web import live, sessions
 from telepsych.web.bus import bus_for
@@ -45,6 +46,7 @@ class Lab:
 
     def create_tables(self) -> "Lab":
         Base.metadata.create_all(self.practice.records)
+        KeystoreBase.metadata.create_all(self.practice.vault.keystore)
         return self
 
     def do(self, act: Callable[[Work], T], actor: Actor | None = None) -> T:

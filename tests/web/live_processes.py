@@ -1,19 +1,17 @@
-"""Live groups as real gunicorn processes on a free port, and a PostgreSQL cluster of the tests' own."""
+"""Live groups as real gunicorn processes on a free port."""
 
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from live_lab import HTTP_PORT, Lab
+from support.postgres import wait_until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -43,28 +41,6 @@ def _resident(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise LookupError(pid)
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    as_owner: dict[str, object] = {"cwd": folder}
-    if os.getuid() == 0:
-        shutil.chown(folder, "postgres")
-        as_owner |= {"user": "postgres", "group": "postgres", "extra_groups": []}
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-    data = folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **as_owner)
-    options = ["-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=", "-c", "max_connections=200"]
-    server = [programs / "postgres", "-D", data, *options, "-c", "fsync=off"]
-    running = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_owner)
-    try:
-        ready = [programs / "pg_isready", "-q", "-h", folder]
-        wait_until(lambda: subprocess.run(ready).returncode == 0)
-        yield
-    finally:
-        running.send_signal(signal.SIGINT)
-        running.wait(20)
 
 
 @contextmanager
@@ -108,11 +84,3 @@ def _is_healthy(port: int) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a condition, looking often."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)

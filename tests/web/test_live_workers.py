@@ -17,9 +17,9 @@ WORKERS, PAGES = 4, 300
 
 @pytest.fixture(scope="module")
 def workers(
-    live_postgres: Callable[[], str], start_group: Callable, tmp_path_factory: pytest.TempPathFactory
+    new_database: Callable[[], str], start_group: Callable, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveGroup]:
-    lab = Lab(tmp_path_factory.mktemp("workers"), live_postgres()).create_tables()
+    lab = Lab(tmp_path_factory.mktemp("workers"), new_database()).create_tables()
     with start_group(lab, workers=WORKERS) as group:
         yield group
     lab.practice.records.dispose()

@@ -1,0 +1,150 @@
+"""Puts the practice together: databases, keys, subscribers, pages and sockets.
+
+With the command line, the only file that knows every room.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from telepsych.accounts.models import Person
+from telepsych.core.actor import Actor
+from telepsych.core.clock import SystemClock
+from telepsych.core.database import WriteLock, open_engine
+from telepsych.core.errors import Refused
+from telepsych.core.settings import Settings
+from telepsych.core.work import Practice, Work
+from telepsych.crypto.vault import open_vault
+from telepsych.patients import service as patients
+from telepsych.triage.content import crisis
+from telepsych.web import csrf, errors, headers, live, pages
+from telepsych.web.bus import bus_for
+from telepsych.web.doors import Web, attach
+from telepsych.web.live_ticket import LOOPBACK
+from telepsych.web.models import SignInSession
+
+ROOMS = (
+    "accounts.views",
+    "web.drafts",
+    "web.live_ticket",
+    "patients.views",
+    "scheduling.views",
+    "questionnaires.views",
+    "medications.views",
+    "messaging.views",
+    "appropriateness.views",
+    "visits.views",
+    "home.views",
+    "home.inbox",
+)
+EVENTS = ("visits.events", "messaging.events")
+SUBSCRIBERS = ("visits.subscribers", "appropriateness.subscribers")
+LARGEST_REQUEST = 512 * 1024
+HERE = Path(__file__).parent
+
+
+def open_practice(settings: Settings) -> Practice:
+    """The running practice. Raises `Misconfigured` when keys or settings are not usable."""
+    vault = open_vault(settings)
+    records = open_engine(settings.records, settings.write_wait)
+    lock = WriteLock(records, settings.write_wait)
+    practice = Practice(settings, records, vault, SystemClock(), bus_for(records), lock)
+    introduce(practice)
+    return practice
+
+
+def introduce(practice: Practice) -> None:
+    """Let higher rooms be woken by lower ones in the same unit of work."""
+    for room in _there(SUBSCRIBERS):
+        for event, subscriber in import_module(f"telepsych.{room}").SUBSCRIBERS.items():
+            practice.subscribe(event, subscriber)
+
+
+def create_app(settings: Settings | None = None, practice: Practice | None = None) -> Flask:
+    """The http group's app: pages, forms and small JSON."""
+    practice = practice or open_practice(settings or Settings.load())
+    app = Flask("telepsych", static_folder=None, template_folder=str(HERE / "templates"))
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
+    attach(app, web_of(practice))
+    _keep_to_origin(app, practice.settings)
+    csrf.protect(app)
+    headers.protect(app, live_origins(practice.settings))
+    errors.install(app)
+    pages.install(app, strip=crisis().strip)
+    for room in _there(ROOMS):
+        module = import_module(f"telepsych.{room}")
+        app.register_blueprint(getattr(module, "bp", None) or module.live_bp)
+    return app
+
+
+def create_live(settings: Settings | None = None) -> Flask:
+    """The live group's app: sockets only."""
+    practice = open_practice(settings or Settings.load())
+    for room in _there(EVENTS):
+        import_module(f"telepsych.{room}")
+    app, _socketio = live.create_live(practice, web_of(practice), epochs=epochs_of)
+    return app
+
+
+def web_of(practice: Practice) -> Web:
+    """What the web needs to know about people."""
+    return Web(practice, identify, epoch_of)
+
+
+def identify(work: Work, row: SignInSession) -> Actor:
+    """The actor a session stands for, with the roles, teams and relations in force now."""
+    return patients.actor_for(work, row.person_id, row.id, row.factor_at)
+
+
+def epoch_of(work: Work, row: SignInSession) -> int:
+    """The present epoch of a session's person; of somebody who left, one that no session has."""
+    return epochs_of(work, [row.person_id]).get(row.person_id, 0)
+
+
+def epochs_of(work: Work, people: Collection[UUID]) -> Mapping[UUID, int]:
+    """The present epochs of many people at once."""
+    here = select(Person.id, Person.epoch).where(Person.id.in_(people), Person.left_at.is_(None))
+    return {row.id: row.epoch for row in work.session.execute(here)}
+
+
+def live_origins(settings: Settings) -> str:
+    """Where pages may open a socket to, for the content security policy."""
+    if settings.live_origin or settings.origin:
+        where = urlsplit(settings.live_origin or settings.origin)
+        return f"wss://{where.netloc}" if where.scheme == "https" else f"ws://{where.netloc}"
+    port = os.environ.get("TELEPSYCH_LIVE_PORT", "8001")
+    return " ".join(f"ws://{name}:{port}" for name in ("127.0.0.1", "localhost"))
+
+
+def _keep_to_origin(app: Flask, settings: Settings) -> None:
+    """One canonical origin: a page asked for under another name of this host is asked for again under the right one."""
+    origin = settings.origin or _loopback_origin()
+    if not origin:
+        return
+    ours = urlsplit(origin).netloc
+
+    @app.before_request
+    def check_host() -> ResponseReturnValue | None:
+        if request.host == ours or request.path in ("/healthz", "/readyz"):
+            return None
+        name = urlsplit(f"//{request.host}").hostname
+        if request.method not in csrf.SAFE or (not settings.origin and name not in LOOPBACK):
+            raise Refused
+        return redirect(origin.rstrip("/") + request.full_path.rstrip("?"), 308)
+
+
+def _loopback_origin() -> str:
+    port = os.environ.get("TELEPSYCH_HTTP_PORT")
+    return f"http://127.0.0.1:{port}" if port else ""
+
+
+def _there(rooms: Collection[str]) -> list[str]:
+    return [room for room in rooms if find_spec(f"telepsych.{room.split('.')[0]}") and find_spec(f"telepsych.{room}")]
