@@ -64,7 +64,11 @@ def open_practice(settings: Settings) -> Practice:
 def introduce(practice: Practice) -> None:
     """Let higher rooms be woken by lower ones in the same unit of work."""
     for room in _there(SUBSCRIBERS):
-        for event, subscriber in import_module(f"telepsych.{room}").SUBSCRIBERS.items():
+        try:
+            module = import_module(f"telepsych.{room}")
+        except ImportError:
+            continue
+        for event, subscriber in module.SUBSCRIBERS.items():
             practice.subscribe(event, subscriber)
 
 

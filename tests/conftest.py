@@ -53,7 +53,7 @@ def postgres_template(new_database: Callable[..., str]) -> str:
     """A database with every table of both chains, to be copied."""
     address = new_database()
     create_tables(address, address)
-    return address.rsplit("/", 1)[1].split("?")[0]
+    return address.split("@/")[1].split("?")[0]
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def _open(work: Work, token: str) -> Invitation:
 
 def _use(work: Work, row: Invitation) -> None:
     once = update(Invitation).where(Invitation.id == row.id, Invitation.used_at.is_(None)).values(used_at=work.now)
-    if not work.session.execute(once, execution_options={"synchronize_session": False}).rowcount:
+    if not work.changed(once):
         raise Invalid(gettext("This invitation was used already. If that was you, please sign in."))
 
 

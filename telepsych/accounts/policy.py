@@ -23,7 +23,7 @@ def is_oneself(actor: Actor, person: Person) -> Decision:
     return Decision(actor.id == person.id, gettext("Only this person can do that."))
 
 
-def roles_in_force(person_id: object, now: int) -> Select[tuple[Role]]:
+def roles_in_force(person_id: object, now: int) -> Select[Role]:
     """The roles a person holds at a moment."""
     return select(RoleGrant.role).where(
         RoleGrant.person_id == person_id,
@@ -32,7 +32,7 @@ def roles_in_force(person_id: object, now: int) -> Select[tuple[Role]]:
     )
 
 
-def memberships_in_force(now: int) -> Select[tuple[TeamMember]]:
+def memberships_in_force(now: int) -> Select[TeamMember]:
     """Team memberships in force at a moment."""
     return select(TeamMember).where(
         TeamMember.valid_from <= now, or_(TeamMember.valid_until.is_(None), TeamMember.valid_until > now)

@@ -186,7 +186,7 @@ def _use_code(work: Work, person_id: UUID, code: str) -> bool:
     if step is None:
         return False
     newer = update(Factor).where(Factor.id == factor.id, Factor.last_step < step).values(last_step=step)
-    return bool(work.session.execute(newer, execution_options={"synchronize_session": False}).rowcount)
+    return work.changed(newer) == 1
 
 
 def _factor(work: Work, person_id: UUID, kind: FactorKind) -> Factor | None:

@@ -26,7 +26,9 @@ class Settings(BaseModel):
     practice_name: str = Field("Willow Street Psychiatry", description="The name people see.")
     practice_phone: str = Field("(203) 555-0100", description="The number people call when something fails.")
     zone: str = Field("America/New_York", description="The practice's time zone.")
-    holiday_region: str = Field("US-CT", description="Country and subdivision whose public holidays the practice keeps.")
+    holiday_region: str = Field(
+        "US-CT", description="Country and subdivision whose public holidays the practice keeps."
+    )
     origin: str = Field(
         "", description="The one origin people use, such as https://visits.example.org. Empty: loopback."
     )
@@ -34,9 +36,13 @@ class Settings(BaseModel):
     records_url: str = Field("", description="SQLAlchemy address of the records database. Empty: SQLite in the folder.")
     keystore_url: str = Field("", description="SQLAlchemy address of the keystore. Empty: SQLite in the folder.")
     keyring: Path | None = Field(None, description="The keyring file. Empty: keys/keyring.json in the data folder.")
-    turn_urls: tuple[str, ...] = Field((), description="TURN servers, such as turn:turn.example.org:3478?transport=udp.")
+    turn_urls: tuple[str, ...] = Field(
+        (), description="TURN servers, such as turn:turn.example.org:3478?transport=udp."
+    )
     turn_secret: str = Field("", description="The secret shared with the TURN server (use-auth-secret).", repr=False)
     licensed_states: tuple[str, ...] = Field(("CT",), description="States the practice's clinicians are licensed in.")
+    smtp_url: str = Field("", description="Mail server, such as smtp://user:secret@host:587. Empty: files.", repr=False)
+    mail_from: str = Field("no-reply@telepsych.invalid", description="The sender of notices.")
     http_workers: int = Field(1, ge=1, le=64, description="Processes in the http group.")
     live_workers: int = Field(1, ge=1, le=64, description="Processes in the live group.")
     staff_idle: int = Field(15 * 60, ge=60, description="Seconds without a sign of life before staff are locked out.")

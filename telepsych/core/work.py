@@ -7,10 +7,10 @@ having written without an audit entry, is a defect and saves nothing. News is he
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, event
+from sqlalchemy import CursorResult, Engine, Select, UpdateBase, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import ORMExecuteState, Session
@@ -79,7 +79,7 @@ class Work:
         if not decision.allowed:
             raise Refused(decision.reason or None)
 
-    def one(self, query: Select[tuple[Row]]) -> Row:
+    def one(self, query: Select[Row]) -> Row:
         """The one row of a scoped query. Not yours and not there look alike: `NotFound`."""
         self.asked = True
         row = self.session.scalars(query).one_or_none()
@@ -87,7 +87,7 @@ class Work:
             raise NotFound
         return row
 
-    def all(self, query: Select[tuple[Row]]) -> list[Row]:
+    def all(self, query: Select[Row]) -> list[Row]:
         """All rows of a scoped query."""
         self.asked = True
         return list(self.session.scalars(query))
@@ -96,6 +96,11 @@ class Work:
         """Add a row to the unit."""
         self.session.add(row)
         return row
+
+    def changed(self, statement: UpdateBase) -> int:
+        """Run a compare-and-set statement. Returns how many rows it changed."""
+        result = self.session.execute(statement, execution_options={"synchronize_session": False})
+        return cast(CursorResult[Any], result).rowcount
 
     def announce(self, people: Iterable[UUID | None], name: str, **ids: UUID | str | int) -> None:
         """Tell people, after the commit, that there is something to look at."""

@@ -20,7 +20,7 @@ VISITOR_COOKIE = "telepsych-visitor"
 
 def csrf_token() -> str:
     """The token for forms and scripts on this page."""
-    return practice.vault.mac("csrf", _bound_to().encode()).hex()
+    return str(practice.vault.mac("csrf", _bound_to().encode()).hex())
 
 
 def protect(app: Flask) -> None:

@@ -8,6 +8,8 @@ from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
+from flask_login import LoginManager, UserMixin, current_user
+from werkzeug import Response as WsgiResponse
 from werkzeug.local import LocalProxy
 
 from telepsych.core.actor import Actor, Role
@@ -56,9 +58,24 @@ class Visitor:
         return self.standing is Standing.OPEN
 
 
+class SignedInPerson(UserMixin):  # type: ignore[misc]
+    """What Flask-Login holds for a request: the session row's id, never a person's."""
+
+    def __init__(self, who: Visitor) -> None:
+        self.visitor = who
+
+    def get_id(self) -> str:
+        row = self.visitor.row
+        return str(row.id) if row else ""
+
+
 def attach(app: Flask, web: Web) -> None:
-    """Give the app its practice, and every request an id."""
+    """Give the app its practice, every request an id, and Flask-Login our session rows to ask."""
     app.extensions["telepsych"] = web
+    login = LoginManager()
+    login.session_protection = None  # it binds a session to an address, and phones change theirs
+    login.request_loader(lambda _request: SignedInPerson(visitor()) if visitor().is_signed_in else None)
+    login.init_app(app, add_context_processor=False)
 
     @app.before_request
     def name_request() -> None:
@@ -93,6 +110,7 @@ def visitor() -> Visitor:
 def forget_visitor() -> None:
     """Work out again who is asking, after signing in or out."""
     g.pop("visitor", None)
+    g.pop("_login_user", None)
 
 
 def _recognise() -> Visitor:
@@ -117,14 +135,14 @@ def counts_as_activity() -> bool:
     return request.headers.get("X-Background") != "1"
 
 
-def set_cookie(response: Response, token: str) -> Response:
+def set_cookie(response: WsgiResponse, token: str) -> WsgiResponse:
     """Hand the browser its token: HttpOnly, SameSite=Lax, for this host, until the browser closes."""
     secure = practice.settings.origin.startswith("https://")
     response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
 
 
-def clear_cookie(response: Response) -> Response:
+def clear_cookie(response: WsgiResponse) -> WsgiResponse:
     """Take the token away."""
     secure = practice.settings.origin.startswith("https://")
     response.delete_cookie(cookie_name(), path="/", httponly=True, samesite="Lax", secure=secure)
@@ -140,10 +158,9 @@ def signed_in(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            who = visitor()
-            if not who.is_signed_in:
+            if not current_user.is_authenticated:
                 raise SignInNeeded
-            if roles and not who.actor.has(*roles):
+            if roles and not visitor().actor.has(*roles):
                 raise Refused
             return view(*args, **kwargs)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from telepsych.core.clock import MINUTE, SECOND
 from telepsych.core.settings import Settings
@@ -128,8 +128,8 @@ def end_all(work: Work, person_id: UUID, *, but: UUID | None = None) -> None:
         end(work, session_id)
 
 
-def _alive(session_id: UUID) -> tuple[object, ...]:
-    return SignInSession.id == session_id, SignInSession.ended_at.is_(None), SignInSession.locked_at.is_(None)  # type: ignore[return-value]
+def _alive(session_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return SignInSession.id == session_id, SignInSession.ended_at.is_(None), SignInSession.locked_at.is_(None)
 
 
 def _end_oldest(work: Work, person_id: UUID) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from telepsych.patients.models import Authority
 from werkzeug.test import TestResponse
 
 from telepsych.accounts import service as accounts
@@ -17,7 +18,6 @@ from telepsych.accounts.models import Person
 from telepsych.core.actor import WORKFORCE, Actor, Compartment, Role, command
 from telepsych.core.work import Practice, Work
 from telepsych.patients import service as patients
-from telepsych.patients.models import Authority
 from telepsych.web import sessions
 
 
@@ -78,7 +78,7 @@ def assemble(practice: Practice) -> Cast:
         work.session.flush()
 
         def person(name: str, role: Role, team_id: UUID | None = None, title: str = "") -> Member:
-            email = f"{name.split()[0].lower()}@example.org"
+            email = f"{name.removeprefix('Dr. ').split()[0].lower()}@example.org"
             phone = f"(203) 555-01{len(name):02d}" if role in WORKFORCE else ""
             row = accounts.add_person(work, name=name, roles={role}, email=email, phone=phone, title=title)
             if team_id:

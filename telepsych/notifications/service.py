@@ -1,0 +1,41 @@
+"""Telling people, outside the product, that there is something to look at. Never what."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from telepsych.core.errors import Invalid
+from telepsych.core.words import gettext
+from telepsych.core.work import Work
+from telepsych.notifications.models import OutboxRow, OutboxState
+
+
+def texts(kind: str) -> tuple[str, str]:
+    """Subject and text of a kind of notice. Raises `Invalid` for an unknown kind."""
+    known = {
+        "new-message": (gettext("You have a new message"), gettext("You have a new message. Sign in to read it.")),
+        "visit-booked": (gettext("A visit was booked"), gettext("A visit was booked for you. Sign in to see when.")),
+        "visit-changed": (gettext("A visit has changed"), gettext("A visit has changed. Sign in to see how.")),
+        "invitation": (
+            gettext("You are invited"),
+            gettext("The practice has an invitation for you. The practice gives you the link itself."),
+        ),
+        "work-item": (gettext("Something waits for you"), gettext("Something waits for you. Sign in to look at it.")),
+    }
+    if kind not in known:
+        raise Invalid
+    return known[kind]
+
+
+def notify(work: Work, people: Iterable[UUID], kind: str) -> None:
+    """Queue one notice for each of these people, in this unit of work. Never to the actor themself."""
+    texts(kind)
+    for person_id in sorted(set(people) - {work.actor.id}):
+        work.add(
+            OutboxRow(
+                person_id=person_id,
+                kind=kind,
+                state=OutboxState.WAITING,
+                created_at=work.now,
+                due_at=work.now,
+            )
+        )
