@@ -15,6 +15,7 @@ from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from telepsych.accounts import service as accounts
 from telepsych.accounts.models import Person
 from telepsych.core.actor import Actor
 from telepsych.core.clock import SystemClock
@@ -23,7 +24,9 @@ from telepsych.core.errors import Refused
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice, Work
 from telepsych.crypto.vault import open_vault
+from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
+from telepsych.triage import service as triage
 from telepsych.triage.content import crisis
 from telepsych.web import csrf, errors, headers, live, pages
 from telepsych.web.bus import bus_for
@@ -46,7 +49,7 @@ ROOMS = (
     "home.inbox",
 )
 EVENTS = ("visits.events", "messaging.events")
-SUBSCRIBERS = ("visits.subscribers", "appropriateness.subscribers")
+SUBSCRIBERS = ("notifications.subscribers", "visits.subscribers", "appropriateness.subscribers")
 LARGEST_REQUEST = 512 * 1024
 HERE = Path(__file__).parent
 
@@ -82,7 +85,7 @@ def create_app(settings: Settings | None = None, practice: Practice | None = Non
     csrf.protect(app)
     headers.protect(app, live_origins(practice.settings))
     errors.install(app)
-    pages.install(app, strip=crisis().strip)
+    pages.install(app, strip=crisis().strip, navigation=_waiting(practice), name_of=_name_of(practice))
     for room in _there(ROOMS):
         module = import_module(f"telepsych.{room}")
         app.register_blueprint(getattr(module, "bp", None) or module.live_bp)
@@ -148,6 +151,28 @@ def _keep_to_origin(app: Flask, settings: Settings) -> None:
 def _loopback_origin() -> str:
     port = os.environ.get("TELEPSYCH_HTTP_PORT")
     return f"http://127.0.0.1:{port}" if port else ""
+
+
+def _waiting(practice: Practice) -> pages.Count:
+    """How much waits behind a destination of the rail."""
+
+    def count(actor: Actor) -> Mapping[str, int]:
+        with practice.begin(actor, writes=False) as work:
+            work.require(patients_policy.can_coordinate(actor))
+            return {"inbox": len(triage.open_items(work))}
+
+    return count
+
+
+def _name_of(practice: Practice) -> pages.NameOf:
+    """The name of whoever is signed in."""
+
+    def name(actor: Actor) -> str:
+        with practice.begin(actor, writes=False, public="name") as work:
+            found = accounts.names_of(work, [actor.id]).get(actor.id) if actor.id else None
+            return found.name if found else ""
+
+    return name
 
 
 def _there(rooms: Collection[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Ways a notice leaves: by mail, or into a folder where there is no mail server."""
 
 import smtplib
-from collections.abc import Callable
+import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
@@ -10,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from telepsych.core.clock import from_micros
 from telepsych.core.settings import Settings
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Mail servers on this machine; any other is spoken to over TLS or not at all."""
 
 
 class Undeliverable(Exception):
@@ -33,10 +36,14 @@ class Folder:
         self._folder = folder
 
     def send(self, letter: EmailMessage, name: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place = self._folder / f"{name}.eml"
-        place.write_bytes(bytes(letter))
-        place.chmod(0o600)
+        draft = self._folder / f".{name}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft.touch(mode=0o600)
+            draft.write_bytes(bytes(letter))
+            draft.replace(self._folder / f"{name}.eml")
+        except OSError:
+            raise Undeliverable from None
 
 
 class Smtp:
@@ -57,10 +64,13 @@ class Smtp:
     def _connect(self) -> smtplib.SMTP:
         where = self._address
         host = where.hostname or "localhost"
-        kind: Callable[..., smtplib.SMTP] = smtplib.SMTP_SSL if where.scheme == "smtps" else smtplib.SMTP
-        server = kind(host, where.port or 0, timeout=20)
-        if where.scheme == "smtp" and server.has_extn("starttls"):
-            server.starttls()
+        server: smtplib.SMTP
+        if where.scheme == "smtps":
+            server = smtplib.SMTP_SSL(host, where.port or 0, timeout=20, context=ssl.create_default_context())
+        else:
+            server = smtplib.SMTP(host, where.port or 0, timeout=20)
+        if where.scheme != "smtps" and host not in LOOPBACK:
+            server.starttls(context=ssl.create_default_context())
         if where.username:
             server.login(unquote(where.username), unquote(where.password or ""))
         return server

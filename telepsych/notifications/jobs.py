@@ -50,9 +50,15 @@ def _take(practice: Practice) -> list[Taken]:
         rows = work.session.scalars(due).all()
         for row in rows:
             row.lease_until, row.attempts = work.now + LEASE, row.attempts + 1
+            if row.attempts > MOST_ATTEMPTS:  # it killed every sender so far
+                row.state = OutboxState.FAILED
         if rows:
             audit.record(work, "notices.taken", "outbox:due", purpose="operations", detail={"count": len(rows)})
-        return [Taken(row.id, row.kind, _address(work, row.person_id), row.attempts) for row in rows]
+        return [
+            Taken(row.id, row.kind, _address(work, row.person_id), row.attempts)
+            for row in rows
+            if row.attempts <= MOST_ATTEMPTS
+        ]
 
 
 def _address(work: Work, person_id: UUID) -> str:
@@ -82,5 +88,6 @@ def _settle(practice: Practice, one: Taken, state: OutboxState) -> None:
         pause = min(LONGEST_PAUSE, MINUTE * 2 ** (one.attempts - 1))
         values: dict[str, object] = {"state": state, "lease_until": None}
         values |= {"sent_at": work.now} if state is OutboxState.SENT else {"due_at": work.now + pause}
-        work.changed(update(OutboxRow).where(OutboxRow.id == one.id).values(**values))
+        mine = OutboxRow.id == one.id, OutboxRow.attempts == one.attempts, OutboxRow.state == OutboxState.WAITING
+        work.changed(update(OutboxRow).where(*mine).values(**values))
         audit.record(work, f"notice.{state}", f"notice:{one.id}", purpose="operations")

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from sqlalchemy import select
+
 from telepsych.core.errors import Invalid
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
@@ -27,9 +29,14 @@ def texts(kind: str) -> tuple[str, str]:
 
 
 def notify(work: Work, people: Iterable[UUID], kind: str) -> None:
-    """Queue one notice for each of these people, in this unit of work. Never to the actor themself."""
+    """Queue one notice for each of these people, in this unit of work. Never to the actor themself.
+
+    One that still waits says the same already. One that a sender holds may be out: it tells nothing of what follows.
+    """
     texts(kind)
     for person_id in sorted(set(people) - {work.actor.id}):
+        if _waits(work, person_id, kind):
+            continue
         work.add(
             OutboxRow(
                 person_id=person_id,
@@ -39,3 +46,10 @@ def notify(work: Work, people: Iterable[UUID], kind: str) -> None:
                 due_at=work.now,
             )
         )
+
+
+def _waits(work: Work, person_id: UUID, kind: str) -> bool:
+    waiting = OutboxRow.state == OutboxState.WAITING, OutboxRow.lease_until.is_(None)
+    mine = select(OutboxRow.id).where(OutboxRow.person_id == person_id, OutboxRow.kind == kind, *waiting)
+    work.session.flush()
+    return work.session.scalar(mine.limit(1)) is not None

@@ -14,7 +14,7 @@ from telepsych.audit import service as audit
 from telepsych.core.actor import Compartment
 from telepsych.core.work import Work
 from telepsych.patients import policy
-from telepsych.patients.models import Fact
+from telepsych.patients.models import Fact, Patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,12 @@ def record_facts(
     compartment: Compartment = Compartment.GENERAL,
     about: UUID | None = None,
 ) -> None:
-    """Add facts by code, with JSON values. Wakes `facts.recorded` in the same unit."""
+    """Add facts by code, with JSON values. Wakes `facts.recorded` in the same unit.
+
+    Raises `NotFound` unless the compartment they go into is open to the actor.
+    """
     work.require(policy.can_record_facts(work.actor, patient_id))
+    work.one(policy.patients_of(work.actor, work.now, compartment).where(Patient.id == patient_id))
     if not values:
         return
     for code, value in values.items():
@@ -62,7 +66,7 @@ def record_facts(
     work.session.flush()
     detail = {"codes": sorted(values), "source": source}
     audit.record(work, "facts.recorded", f"patient:{patient_id}", patient_id=patient_id, detail=detail)
-    work.wake("facts.recorded", patient_id=patient_id, values=dict(values), about=about)
+    work.wake("facts.recorded", patient_id=patient_id, codes=sorted(values), values=dict(values), about=about)
 
 
 def facts_of(work: Work, patient_id: UUID, *, for_rules: bool = False) -> dict[str, FactValue]:

@@ -74,6 +74,13 @@ def is_oneself(actor: Actor, patient_id: UUID) -> bool:
     return any(tie.patient_id == patient_id and tie.relation is Relation.SELF for tie in actor.ties)
 
 
+def can_sign_as(actor: Actor, patient_id: UUID, capacity: str) -> Decision:
+    """The patient signs as the patient, whoever acts for them as that: a young person can't sign for their guardian."""
+    held = {tie.relation for tie in actor.ties if tie.patient_id == patient_id}
+    needed = Relation.SELF if capacity == "patient" else Relation.PROXY
+    return Decision(actor.is_system or needed in held, gettext("Please sign in your own name."))
+
+
 def can_care_for(actor: Actor) -> Decision:
     """Clinicians."""
     return Decision(actor.is_system or actor.has(Role.CLINICIAN), gettext("Only a clinician can do this."))

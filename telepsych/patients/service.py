@@ -310,6 +310,7 @@ def sign_consent(
     patient = open_patient(work, patient_id)
     if not signer_name.strip():
         raise Invalid(fields={"signer_name": gettext("Please type your name to sign.")})
+    work.require(policy.can_sign_as(work.actor, patient_id, capacity))
     zone = work.practice.settings.tz
     text = consent_content.in_force("telehealth", local_date(work.now, zone))
     if consent_content.digest(text, age(patient, work.now, zone)) != text_digest:

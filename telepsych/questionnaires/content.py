@@ -237,6 +237,7 @@ class Instrument(Document):
     """One questionnaire. Saved responses keep its id and version, so that an old answer still reads as it was asked."""
 
     id: Slug
+    version: Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
     title: str
     short_name: str
     patient_title: str
@@ -342,19 +343,31 @@ def _check_bands(scoring: Scoring) -> None:
 
 
 @cache
-def instruments() -> Mapping[str, Instrument]:
-    """Every instrument by id. Raises `Misconfigured` for a wrong file or an id used twice."""
-    found: dict[str, Instrument] = {}
+def editions() -> Mapping[tuple[str, str], Instrument]:
+    """Every instrument by id and version; older versions stay, so that old answers read as they were asked."""
+    found: dict[tuple[str, str], Instrument] = {}
     for instrument in load_all(Instrument, FOLDER):
-        if instrument.id in found:
-            raise Misconfigured(f"config/{FOLDER}: {instrument.id} is there twice")
-        found[instrument.id] = instrument
+        name = (instrument.id, instrument.version)
+        if name in found:
+            raise Misconfigured(f"config/{FOLDER}: {instrument.id} {instrument.version} is there twice")
+        found[name] = instrument
     return MappingProxyType(found)
 
 
-def instrument_named(instrument_id: str) -> Instrument:
-    """The instrument of this id. Raises `NotFound`."""
+@cache
+def instruments() -> Mapping[str, Instrument]:
+    """The newest version of every instrument by id. Raises `Misconfigured` for a wrong file or a version twice."""
+    newest = sorted(editions().values(), key=lambda one: _in_order(one.version))
+    return MappingProxyType({instrument.id: instrument for instrument in newest})
+
+
+def instrument_named(instrument_id: str, version: str | None = None) -> Instrument:
+    """The instrument of this id, in the newest version or in the one given. Raises `NotFound`."""
     try:
-        return instruments()[instrument_id]
+        return instruments()[instrument_id] if version is None else editions()[instrument_id, version]
     except KeyError:
         raise NotFound from None
+
+
+def _in_order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

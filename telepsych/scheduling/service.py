@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from telepsych.accounts import service as accounts
+from telepsych.accounts.models import Person
 from telepsych.audit import service as audit
 from telepsych.core.actor import Role
 from telepsych.core.clock import DAY, MINUTE, from_micros
@@ -28,7 +28,7 @@ def book(
     """Book a time with a clinician. Raises `Invalid` naming the field, `Conflict` when the clinician is taken then."""
     work.require(policy.can_book(work.actor))
     patient = patients.open_patient(work, patient_id)
-    _check(work, clinician_id, starts_at, minutes)
+    _check(work, patient.id, clinician_id, starts_at, minutes)
     _refuse_overlap(work, clinician_id, starts_at, minutes)
     appointment = Appointment(
         patient_id=patient.id,
@@ -62,7 +62,7 @@ def cancel(work: Work, appointment_id: UUID, why: str = "") -> Appointment:
     return appointment
 
 
-def _check(work: Work, clinician_id: UUID, starts_at: int, minutes: int) -> None:
+def _check(work: Work, patient_id: UUID, clinician_id: UUID, starts_at: int, minutes: int) -> None:
     faults = {}
     local = from_micros(starts_at, work.practice.settings.tz)
     if starts_at < work.now:
@@ -73,13 +73,15 @@ def _check(work: Work, clinician_id: UUID, starts_at: int, minutes: int) -> None
         faults["time"] = gettext("Visits begin between 6 AM and 10 PM.")
     if not SHORTEST <= minutes <= LONGEST:
         faults["minutes"] = gettext("A visit takes between 5 minutes and 3 hours.")
-    if Role.CLINICIAN not in accounts.roles_of(work, clinician_id):
-        faults["clinician"] = gettext("Please choose a clinician.")
+    if clinician_id not in patients.care_team(work, patient_id, Role.CLINICIAN):
+        faults["clinician"] = gettext("Please choose a clinician of the patient's care team.")
     if faults:
         raise Invalid(fields=faults)
 
 
 def _refuse_overlap(work: Work, clinician_id: UUID, starts_at: int, minutes: int) -> None:
+    """Two bookings at once take turns at the clinician's row, so that the second sees the first."""
+    work.session.execute(select(Person.id).where(Person.id == clinician_id).with_for_update())
     near = select(Appointment.starts_at, Appointment.minutes).where(
         Appointment.clinician_id == clinician_id,
         Appointment.state == AppointmentState.BOOKED,

@@ -1,16 +1,17 @@
 """The booking page."""
 
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, datetime, time
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from telepsych.accounts import service as accounts
 from telepsych.accounts.service import Named
 from telepsych.core.actor import Role
-from telepsych.core.clock import local_date
-from telepsych.core.errors import Invalid
+from telepsych.core.clock import local_date, to_micros
+from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.ids import parse_id
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
@@ -54,18 +55,24 @@ def book(patient_id: str) -> ResponseReturnValue:
         clinician, starts_at, minutes = _read(typed)
         with begin() as work:
             service.book(work, patient, clinician, starts_at, minutes, typed["reason"])
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
+        faults = error.fields if isinstance(error, Invalid) else {"time": error.sentence}
         with begin(writes=False) as work:
-            page = _page(work, patient, typed, error)
+            page = _page(work, patient, typed, faults)
         return render_template("scheduling/book.html", page=page), error.status
     return redirect(f"/patients/{patient}", 303)
 
 
-def _page(work: Work, patient_id: UUID, typed: dict[str, str], error: Invalid | None = None) -> BookPage:
+def _page(work: Work, patient_id: UUID, typed: dict[str, str], faults: dict[str, str] | None = None) -> BookPage:
     patient = patients.open_patient(work, patient_id)
     today = local_date(work.now, work.practice.settings.tz).isoformat()
-    errors = error.fields if error else {}
-    return BookPage(patient.id, patient.name, service.bookable(work, patient.id), today, typed=typed, errors=errors)
+    return BookPage(patient.id, patient.name, _clinicians(work, patient.id), today, typed=typed, errors=faults or {})
+
+
+def _clinicians(work: Work, patient_id: UUID) -> list[Named]:
+    """The clinicians of the care team: nobody else could open the record."""
+    people = accounts.names_of(work, patients.care_team(work, patient_id, Role.CLINICIAN))
+    return sorted(people.values(), key=lambda one: one.name)
 
 
 def _read(typed: dict[str, str]) -> tuple[UUID, int, int]:
@@ -90,4 +97,4 @@ def _read(typed: dict[str, str]) -> tuple[UUID, int, int]:
         faults["minutes"] = gettext("Please choose how long.")
     if faults:
         raise Invalid(fields=faults)
-    return clinician, service.moment_of(day, at, practice.settings.tz), minutes
+    return clinician, to_micros(datetime.combine(day, at, practice.settings.tz)), minutes

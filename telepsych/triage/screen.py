@@ -25,6 +25,8 @@ from telepsych.triage.priority import Priority, highest
 from telepsych.triage.reading import Matcher, MedicineBook, Negation, Reading, Spot
 from telepsych.triage.text import Lexicon, read
 
+FUZZY_LETTERS = 7
+"""From this length on, a medicine's name is also understood with one slip."""
 READS = frozenset({"en", "es"})
 """Languages the rules are written for."""
 _HELP_ORDER: tuple[HelpKind, ...] = ("none", "quiet", "medical", "crisis")
@@ -114,7 +116,8 @@ class Screen:
     def _build(self, content: ScreenContent) -> None:
         words = content.words
         expansions = {short: tuple(full.split()) for short, full in words.expansions.items()}
-        compiler = _Collecting(words.sets, expansions)
+        names = tuple(name for one in content.medicines.medicines for name in (one.id, *one.names))
+        compiler = _Collecting({**words.sets, "medicine": names}, expansions)
         self._medicines = MedicineBook(content.medicines, compiler)
         self._negation = Negation(words, compiler)
         self._guards = [
@@ -127,7 +130,7 @@ class Screen:
             spellings=words.spellings,
             emoji=words.emoji,
             numbers=words.numbers,
-            fuzzy=words.fuzzy,
+            fuzzy={*words.fuzzy, *(name for name in names if len(name) >= FUZZY_LETTERS and name.isalpha())},
             vocabulary=compiler.vocabulary | set(words.negators) | set(words.numbers) | set(words.spellings.values()),
         )
 

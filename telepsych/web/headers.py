@@ -33,7 +33,7 @@ def _headers(live_origin: str) -> dict[str, str]:
         "Content-Security-Policy": _policy(live_origin),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": f"camera=({camera}), microphone=({camera}), geolocation=(), payment=(), usb=()",

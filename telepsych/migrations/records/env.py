@@ -1,0 +1,5 @@
+"""Alembic's way into the chain of the records database."""
+
+from telepsych.migrations.environment import run
+
+run()

@@ -1,0 +1,1 @@
+"""Running the practice: the processes, their health, and what an operator is told. Knows no pages."""

@@ -1,0 +1,36 @@
+"""Logs of the server groups hold no query strings and no values: what kind of thing went wrong, and where."""
+
+import logging
+import re
+import traceback
+from typing import Any
+
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+QUERY = re.compile(r"\?[^\s'\"]*")
+
+
+class Plain(logging.Filter):
+    """Cuts query strings out of a record, and leaves of an error only its kind and place."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = QUERY.sub("?", record.getMessage())
+        if record.exc_info and record.exc_info[1] is not None:
+            said = f"{said} ({kind_and_place(record.exc_info[1])})"
+        record.msg, record.args, record.exc_info, record.exc_text = said, (), None, None
+        return True
+
+
+def kind_and_place(error: BaseException) -> str:
+    """An error's type and the line that raised it, never what it says: that may quote what somebody typed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__} at {where}"
+
+
+class PlainLogger(Logger):  # type: ignore[misc]
+    """Gunicorn's logger with that filter."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.addFilter(Plain())
