@@ -26,6 +26,10 @@ try:
 except ImportError:  # the wheel exists for Linux on x86-64 only
     import sqlite3 as sqlite
 
+POLITE = 0.001
+"""Seconds that a process with writers of its own leaves the lock file to others after each write."""
+LONGEST_PAUSE = 0.001
+"""Seconds between looks at the lock file: shorter than the pause above, so that every process gets its turn."""
 NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -93,6 +97,7 @@ class WriteLock:
 
     def __init__(self, engine: Engine, wait: float = 10.0) -> None:
         self._threads = threading.Lock()
+        self._waiting = 0
         self._wait = wait
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         self._file = f"{path}.lock" if path else None
@@ -104,8 +109,12 @@ class WriteLock:
             yield
             return
         deadline = time.monotonic() + self._wait
-        if not self._threads.acquire(timeout=self._wait):
-            raise Unavailable
+        self._waiting += 1
+        try:
+            if not self._threads.acquire(timeout=self._wait):
+                raise Unavailable
+        finally:
+            self._waiting -= 1
         try:
             handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -113,12 +122,14 @@ class WriteLock:
                 yield
             finally:
                 os.close(handle)
+                if self._waiting:  # or this process's threads would hand the file on among themselves for ever
+                    time.sleep(POLITE)
         finally:
             self._threads.release()
 
 
 def _lock_file(handle: int, deadline: float) -> None:
-    pause = 0.0005
+    pause = 0.0002
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,4 +138,4 @@ def _lock_file(handle: int, deadline: float) -> None:
             if time.monotonic() >= deadline:
                 raise Unavailable from None
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.01)
+            pause = min(pause * 1.5, LONGEST_PAUSE)

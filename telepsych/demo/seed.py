@@ -246,7 +246,7 @@ def _visits(made: Seed, now: int) -> None:
     tomorrow = to_micros(datetime.combine(local.date() + timedelta(days=1), time(14, 30), zone))
     later = to_micros(datetime.combine(local.date() + timedelta(days=2), time(10, 0), zone))
     for key, at in (("juniper", soon), ("rowan", tomorrow), ("wren", later)):
-        with made.act("ash") as work:
+        with made.act() as work:
             scheduling.book(work, made.records[key], made.people["sage"], at, 25, "Medication follow-up")
 
 

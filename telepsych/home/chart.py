@@ -57,6 +57,7 @@ class ChartPage:
     patient_id: UUID
     name: str
     about: str
+    may_invite: bool
     actions: list[Action]
     visits: list[VisitLine]
     charts: list[ScoreChart]
@@ -73,6 +74,7 @@ def build(work: Work, patient_id: UUID) -> ChartPage:
         patient_id=patient.id,
         name=patient.name,
         about=about(work, patient),
+        may_invite=bool(patient.person_id) and work.actor.has(Role.STAFF, Role.MANAGER),
         actions=_actions(work, patient),
         visits=_visits(work, patient_id),
         charts=scores.charts(work, patient_id),

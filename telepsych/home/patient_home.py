@@ -103,8 +103,8 @@ def letters(work: Work, patient_id: UUID, endpoint: str) -> list[LetterRow]:
     lines = sorted(threads.conversations(work, patient_id), key=lambda line: -line.last_at)[:FEW]
     return [
         LetterRow(
-            title=line.last_author.name if line.last_author else line.reason_label,
-            text=line.excerpt,
+            title=line.reason_label,
+            text=f"{line.last_author.name}: {line.excerpt}" if line.last_author else line.excerpt,
             href=url_for(endpoint, conversation_id=line.conversation_id),
             at=line.last_at,
             unread=line.unread,

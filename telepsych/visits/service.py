@@ -14,7 +14,8 @@ from telepsych.accounts import service as accounts
 from telepsych.appropriateness import service as appropriateness
 from telepsych.appropriateness.content import Moment
 from telepsych.audit import service as audit
-from telepsych.core.clock import to_micros
+from telepsych.core.clock import MINUTE, to_micros
+from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.medications import service as medications
 from telepsych.patients import service as patients
@@ -24,6 +25,8 @@ from telepsych.visits.models import Visit
 from telepsych.visits.states import HELD, LIVE, OPEN, Side, VisitState, require_follows, sentence
 
 ADULT = 18
+LATE = 5
+"""Minutes after the start from which the waiting room says that the visit is late."""
 FORMS = ("phq9", "gad7")
 FORMS_UNDER_18 = ("asq",)
 
@@ -136,9 +139,15 @@ def clinician_name(work: Work, visit: Visit) -> str:
 
 def sentence_for(work: Work, visit: Visit) -> str:
     """Where the visit stands, in a sentence for whoever asks."""
-    if policy.is_of_the_patient(work.actor, visit):
-        return sentence(policy.state_for(work.actor, visit), Side.PATIENT, clinician_name(work, visit))
-    return sentence(visit.state, Side.CLINICIAN)
+    if not policy.is_of_the_patient(work.actor, visit):
+        return sentence(visit.state, Side.CLINICIAN)
+    state = policy.state_for(work.actor, visit)
+    words = sentence(state, Side.PATIENT, clinician_name(work, visit))
+    late = (work.now - visit.starts_at) // MINUTE
+    if state is VisitState.WAITING and visit.admitted_at is None and late >= LATE:
+        sorry = gettext("Your visit is %(minutes)s minutes late. We are sorry; you keep your place.")
+        return f"{words} {sorry % {'minutes': late}}"
+    return words
 
 
 # What happens to it

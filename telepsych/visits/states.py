@@ -65,7 +65,7 @@ def _patient() -> dict[VisitState, str]:
     return {
         VisitState.BOOKED: gettext("Your visit is booked. There are a few things to do before it."),
         VisitState.CHECKED_IN: gettext("You are ready for your visit."),
-        VisitState.WAITING: gettext("%(name)s knows you are here and lets you in."),
+        VisitState.WAITING: gettext("%(name)s knows you are here and will let you in."),
         VisitState.ADMITTED: gettext("Your visit is going on."),
         VisitState.RECONNECTING: gettext("The connection was interrupted. You can come back into your visit."),
         VisitState.ENDED: gettext("Your visit is over. Your summary will be here soon."),

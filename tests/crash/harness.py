@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from telepsych.core.work import Practice
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 REAL, CARELESS = "telepsych.app:create_app()", "careless:create_app()"
+PATIENCE = 90.0
+"""Seconds for one letter, retries included; every death is long over by then."""
 LOST_CONNECTION = (OSError, http.client.HTTPException)
 
 
@@ -131,8 +134,10 @@ class Browser:
             self._send(conversation, name, record)
 
     def _send(self, conversation: str, name: UUID, record: Record) -> None:
-        status = 0
+        status, give_up = 0, time.monotonic() + PATIENCE
         while status not in (200, 201):
+            if time.monotonic() > give_up:
+                raise AssertionError("the server never answered")
             status, answer = self.ask("PUT", f"{conversation}/messages/{name}", {"body": f"Letter {name}"})
             with record.lock:
                 record.attempts += 1

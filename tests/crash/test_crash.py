@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KILLS, WORKERS, CLIENTS = 50, 3, 6
 
+pytestmark = pytest.mark.timeout(420)
+
 
 @pytest.fixture
 def living(practice: Practice) -> Cast:

@@ -70,6 +70,16 @@ def test_waiting_admitting_and_the_end(cast: Cast, booked: Booked) -> None:
         room.end(work, booked.id)
 
 
+def test_the_waiting_room_says_when_it_is_late(cast: Cast, booked: Booked) -> None:
+    booked.go_to_start()
+    booked.arrive()
+    with cast.begin(cast.patient) as work:
+        assert "late" not in room.look(work, booked.id).sentence
+    cast.practice.clock.move(17 * MINUTE)  # type: ignore[attr-defined]
+    with cast.begin(cast.patient) as work:
+        assert "12 minutes late" in room.look(work, booked.id).sentence
+
+
 def test_a_silent_page_is_noticed_and_a_heartbeat_brings_the_visit_back(cast: Cast, booked: Booked) -> None:
     booked.begin()
     clock = cast.practice.clock
