@@ -5,22 +5,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from flask import Flask
+from support.cast import Cast, Client, Member
 from support.postgres import cluster
-from support.practice import build_practice, create_tables
+from support.practice import TUESDAY_MORNING, build_practice
+from support.templates import Template, make_template
 
+from telepsych.app import create_app
 from telepsych.core.clock import FrozenClock
 from telepsych.core.work import Practice
-
-if TYPE_CHECKING:
-    from support.cast import Cast, Client, Member
-
-TUESDAY_MORNING = 1_795_532_400_000_000
-"""Tuesday, November 24, 2026, 10:00 in New Haven."""
 
 
 @pytest.fixture(scope="session")
@@ -49,64 +45,48 @@ def new_database(postgres: Path) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(new_database: Callable[..., str]) -> str:
-    """A database with every table of both chains, to be copied."""
-    address = new_database()
-    create_tables(address, address)
-    return address.split("@/")[1].split("?")[0]
+def templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Template]:
+    """Databases to be copied, made once: with tables and nothing in them, or with the cast in them as well."""
+    made: dict[tuple[str, bool], Template] = {}
 
+    def template(kind: str, peopled: bool) -> Template:
+        if (kind, peopled) not in made:
+            new_database = request.getfixturevalue("new_database") if kind == "postgresql" else None
+            made[kind, peopled] = make_template(tmp_path_factory.mktemp("template"), new_database, peopled)
+        return made[kind, peopled]
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as two files."""
-    folder = tmp_path_factory.mktemp("template")
-    create_tables(f"sqlite:///{folder / 'records.sqlite'}", f"sqlite:///{folder / 'keystore.sqlite'}")
-    return folder
+    return template
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
-    """The addresses of records and keystore, with tables and nothing in them."""
-    if request.param == "postgresql":
-        address = request.getfixturevalue("new_database")(request.getfixturevalue("postgres_template"))
-        return address, address
-    template: Path = request.getfixturevalue("sqlite_template")
-    addresses = []
-    for name in ("records", "keystore"):
-        (tmp_path / name).mkdir()
-        shutil.copy(template / f"{name}.sqlite", tmp_path / name / f"{name}.sqlite")
-        addresses.append(f"sqlite:///{tmp_path / name / f'{name}.sqlite'}")
-    return addresses[0], addresses[1]
+def template(request: pytest.FixtureRequest, templates: Callable[..., Template]) -> Template:
+    """What this test's databases are copies of: with the cast only where the test asks for it."""
+    return templates(request.param, "cast" in request.fixturenames)
 
 
 @pytest.fixture
-def practice(database: tuple[str, str], tmp_path: Path) -> Iterator[Practice]:
+def practice(template: Template, tmp_path: Path) -> Iterator[Practice]:
     """A practice whose clock stands still until the test moves it."""
-    records, keystore = database
+    records, keystore = template.copy_to(tmp_path)
     made = build_practice(tmp_path, records, keystore, FrozenClock(TUESDAY_MORNING))
     yield made
     made.records.dispose()
 
 
 @pytest.fixture
-def cast(practice: Practice) -> "Cast":
+def cast(practice: Practice, template: Template) -> Cast:
     """Patients, a guardian, their clinician, staff, a manager, and a stranger from another team."""
-    from support.cast import assemble
-
-    return assemble(practice)
+    assert template.people is not None
+    return template.people.at(practice)
 
 
 @pytest.fixture
 def app(practice: Practice) -> Flask:
     """The pages of the practice."""
-    from telepsych.app import create_app
-
     return create_app(practice=practice)
 
 
 @pytest.fixture
-def client_for(app: Flask, practice: Practice) -> "Callable[[Member], Client]":
+def client_for(app: Flask, practice: Practice) -> Callable[[Member], Client]:
     """Makes browsers signed in as a member of the cast."""
-    from support.cast import Client
-
     return lambda who: Client(app, practice, who)

@@ -105,7 +105,7 @@ def build(work: Work, item_id: UUID) -> ItemPage:
         about=" · ".join(filter(None, about)),
         first_name=patients.first_name(patient),
         phone=patient.phone,
-        title=item.title,
+        title=_title(item),
         kind=kind_label(item.kind),
         tone=_tone(item),
         why=tuple(item.why),
@@ -148,6 +148,12 @@ def protocol(item: WorkItem) -> str:
         Priority.SOON: gettext("Answer on the same business day. Ask a clinician before you give advice."),
         Priority.ROUTINE: gettext("Answer by the end of the next business day."),
     }[item.priority]
+
+
+def _title(item: WorkItem) -> str:
+    """What it is; of what cannot wait that is said first, whatever the patient chose as the reason."""
+    urgency = {Priority.EMERGENCY: gettext("Emergency: {title}"), Priority.URGENT: gettext("Urgent: {title}")}
+    return urgency.get(item.priority, "{title}").format(title=item.title) if item.is_open else item.title
 
 
 def _tone(item: WorkItem) -> str:

@@ -1,4 +1,4 @@
-"""People at their browsers: each in a context of their own, every page looked at by axe, and no foreign host contacted."""
+"""People at their browsers, each in a context of their own: axe looks at every page, no foreign host is met."""
 
 import re
 from collections.abc import Iterator
@@ -35,6 +35,11 @@ class Someone:
 
     def fills(self, label: str, text: str) -> None:
         self.page.get_by_label(label, exact=False).first.fill(text)
+
+    def picks(self, label: str, words: str) -> None:
+        """The first choice of a list that holds these words."""
+        chosen = self.page.get_by_label(label).locator("option", has_text=words).first.get_attribute("value")
+        self.page.get_by_label(label).select_option(chosen)
 
     def chooses(self, label: str) -> None:
         self.page.get_by_label(label, exact=True).first.check()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from telepsych.patients.models import Authority
 from werkzeug.test import TestResponse
 
 from telepsych.accounts import service as accounts
@@ -18,6 +17,7 @@ from telepsych.accounts.models import Person
 from telepsych.core.actor import WORKFORCE, Actor, Compartment, Role, command
 from telepsych.core.work import Practice, Work
 from telepsych.patients import service as patients
+from telepsych.patients.models import Authority
 from telepsych.web import sessions
 
 
@@ -64,6 +64,12 @@ class Cast:
     def system(self, *, writes: bool = True) -> AbstractContextManager[Work]:
         """A unit of work of the practice's own clockwork."""
         return self.practice.begin(command("test"), writes=writes)
+
+    def at(self, practice: Practice) -> "Cast":
+        """The same people in a copy of the practice."""
+        people = [one.name for one in fields(self) if one.type in (Member, "Member")]
+        members = {name: replace(getattr(self, name), practice=practice) for name in people}
+        return replace(self, practice=practice, **members)
 
     def everybody(self) -> Iterator[Member]:
         yield from (self.patient, self.other_patient, self.adolescent, self.guardian)

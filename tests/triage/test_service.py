@@ -13,6 +13,7 @@ from telepsych.core.clock import HOUR, MINUTE
 from telepsych.core.errors import Conflict, Invalid, NotFound, Refused
 from telepsych.core.ids import new_id
 from telepsych.notifications.models import OutboxRow
+from telepsych.patients import service as patients
 from telepsych.triage import service as triage
 from telepsych.triage.jobs import escalate
 from telepsych.triage.models import Happening, ItemKind, ItemState, WorkItem
@@ -92,11 +93,14 @@ def test_each_act_stops_its_own_clock_and_only_an_answer_the_reply_clock(cast: C
         triage.acknowledge(work, item.id)
         triage.claim(work, item.id)
     now = seen(cast, item.id)
-    assert now.acknowledged_at and now.replied_at is None
+    assert now.acknowledged_at
+    assert now.replied_at is None
     with cast.begin(cast.staff) as work:
         triage.record_call(work, item.id, "Spoke with them; safe at home with their mother.")
     now = seen(cast, item.id)
-    assert now.replied_at and now.state is ItemState.WAITING and not now.running()
+    assert now.replied_at
+    assert now.state is ItemState.WAITING
+    assert not now.running()
 
 
 def test_a_patient_who_writes_again_opens_what_waits_and_starts_the_reply_clock_anew(cast: Cast) -> None:
@@ -110,8 +114,10 @@ def test_a_patient_who_writes_again_opens_what_waits_and_starts_the_reply_clock_
     with cast.begin(cast.patient) as work:
         triage.note_patient_wrote(work, (ABOUT, about))
     now = seen(cast, item.id)
-    assert now.state is ItemState.CLAIMED and now.replied_at is None
-    assert now.reply_by and now.reply_by > cast.practice.clock.now()
+    assert now.state is ItemState.CLAIMED
+    assert now.replied_at is None
+    assert now.reply_by
+    assert now.reply_by > cast.practice.clock.now()
 
 
 def test_of_two_who_claim_at_once_one_has_it_and_the_other_hears_who(cast: Cast) -> None:
@@ -175,8 +181,7 @@ def test_in_person_care_has_its_own_ends_and_a_reason_when_declined(cast: Cast) 
     with pytest.raises(Invalid), cast.begin(cast.clinician) as work:
         triage.resolve(work, item.id, "declined")
     with cast.begin(cast.clinician) as work:
-        triage.record_call(work, item.id, "Called")
-        assert seen(cast, item.id).state is ItemState.OPEN
+        assert triage.record_call(work, item.id, "Called").state is ItemState.OPEN
         triage.resolve(work, item.id, "booked")
 
 
@@ -222,8 +227,6 @@ def test_a_missed_deadline_is_told_once(cast: Cast) -> None:
 
 
 def test_the_screen_reads_the_medicine_list_whoever_writes(cast: Cast) -> None:
-    from telepsych.patients import service as patients
-
     words = "I noticed a red rash on my chest today"
     with cast.begin(cast.patient) as work:
         assert triage.screen_text(work, cast.patient.record, words).priority < Priority.URGENT
