@@ -35,6 +35,7 @@ from telepsych.web.live_ticket import LOOPBACK
 from telepsych.web.models import SignInSession
 
 ROOMS = (
+    "server.views",
     "accounts.views",
     "web.drafts",
     "web.live_ticket",

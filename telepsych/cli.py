@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "appropriateness evaluate": "appropriateness.commands:evaluate",
+    "code": "server.commands:code",
     "content": "server.commands:content",
     "db": "migrations.commands:db",
     "demo": "cli:demo",
@@ -109,7 +110,7 @@ def demo(data: Path | None, port: int, fresh: bool, seed_only: bool) -> None:
     if seed_only:
         click.echo(demo_folder.sign_ins(settings))
     else:
-        commands.run_supervisor(settings, port, then=lambda: click.echo(demo_folder.sign_ins(settings)))
+        commands.run_supervisor(settings, port, then=lambda: click.echo(demo_folder.sign_ins(settings, port)))
 
 
 def _seed(settings: "Settings") -> None:

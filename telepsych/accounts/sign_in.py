@@ -3,6 +3,7 @@
 Argon2 takes a tenth of a second, so it runs between units of work, never inside one.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,8 @@ from telepsych.web.models import SignInSession, Stage
 GUESSES_AN_HOUR = 20
 """Failed attempts per account and hour; per address it is ten times that, because a household or clinic shares one."""
 STEP = 30
+SEED = re.compile("[A-Z2-7]{32}")
+"""160 bits in base32. The page carries it back and forth, so it is looked at again."""
 
 
 class Next(StrEnum):
@@ -128,7 +131,7 @@ def with_code(practice: Practice, row: SignInSession, code: str, *, device: str)
 
 def enrol(practice: Practice, row: SignInSession, seed: str, code: str, *, device: str) -> SignedIn:
     """Set up the authenticator during a half-finished sign-in, once its first code fits, and finish signing in."""
-    step = code_fits(seed, code, practice.clock.now(), 0)
+    step = code_fits(seed, code, practice.clock.now(), 0) if SEED.fullmatch(seed) else None
     if step is None:
         raise Invalid(fields={"code": gettext("That code isn't right. Please wait for the next one and try again.")})
     with practice.begin(Actor(id=row.person_id, label="public:sign-in"), public="sign-in") as work:

@@ -160,6 +160,8 @@ def _authenticator_page(row: SignInSession, seed: str, error: Invalid | None = N
     with begin(writes=False, public="sign-in") as work:
         if sign_in.has_factor(work, row.person_id, FactorKind.TOTP):
             raise SignInNeeded
+    if not sign_in.SEED.fullmatch(seed):
+        seed = pyotp.random_base32()
     address = pyotp.TOTP(seed).provisioning_uri(name="Telepsych", issuer_name=practice.settings.practice_name)
     qr = segno.make(address).svg_data_uri(scale=5, border=2)
     return render_template("accounts/authenticator.html", seed=seed, qr=qr, error=error)

@@ -1,4 +1,4 @@
-"""`telepsych serve`, `init`, `worker`, `doctor`, `keys status` and `content check`."""
+"""`telepsych serve`, `init`, `worker`, `doctor`, `keys status`, `content check` and `code`."""
 
 import json
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import pyotp
 
 from telepsych import migrations
 from telepsych.core.errors import Misconfigured, Unavailable
@@ -135,3 +136,14 @@ def check_content(as_json: bool) -> None:
         click.echo(f"{checked} content files, {len(faults)} faults")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("secret")
+def code(secret: str) -> None:
+    """Print the code of an authenticator secret, for trying the demo without a phone."""
+    try:
+        click.echo(pyotp.TOTP(secret.strip()).now())
+    except ValueError:
+        sentence = "This is not an authenticator secret: 32 letters A to Z and digits 2 to 7."
+        raise click.ClickException(sentence) from None

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 from telepsych.core.errors import Misconfigured
 from telepsych.core.settings import Settings
@@ -32,14 +34,29 @@ def is_seeded(settings: Settings) -> bool:
     return (settings.data / ACCOUNTS).exists()
 
 
-def sign_ins(settings: Settings) -> str:
-    """Who can sign in, for the terminal."""
+def sign_ins(settings: Settings, port: int = 0) -> str:
+    """Who can sign in and the page to open first, for the terminal."""
     people = json.loads((settings.data / ACCOUNTS).read_text(encoding="utf-8"))
-    lines = ["", "Sign in as any of these (all invented); open /sign-in first:", ""]
+    first = f"http://127.0.0.1:{port}/sign-in" if port else "/sign-in"
+    lines = ["", f"Open {first} and sign in as any of these (all invented):", ""]
     lines += [f"  {one['role']:<11} {one['email']:<24} {one['password']}{_secret(one)}" for one in people]
-    return "\n".join(
-        [*lines, "", "The second step of staff is a code from an authenticator app set up with the secret.", ""]
-    )
+    return "\n".join([*lines, "", *_second_step(people), ""])
+
+
+def _second_step(people: list[dict[str, str]]) -> list[str]:
+    """How the workforce gets its code: with a command, since nobody's phone knows these secrets."""
+    secret = next((one["totp_secret"] for one in people if one.get("totp_secret")), "SECRET")
+    return [
+        "Staff are asked for a code as well. This prints one for the authenticator secret beside their password;",
+        "each code works once, and a new one comes every 30 seconds:",
+        "",
+        f"  {_program()} code {secret}",
+    ]
+
+
+def _program() -> str:
+    """What one types to run this program again."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "telepsych" else "telepsych"
 
 
 def _secret(one: dict[str, str]) -> str:

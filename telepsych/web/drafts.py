@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from telepsych.core.actor import Decision
 from telepsych.core.clock import DAY
-from telepsych.core.errors import Invalid, TooLarge
+from telepsych.core.errors import Conflict, Invalid, TooLarge
 from telepsych.core.work import Work
 from telepsych.web.doors import begin, signed_in
 from telepsych.web.models import Draft
@@ -22,14 +22,22 @@ class Typed(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     fields: dict[str, str]
+    known: dict[str, str] | None = None
+    """What the page last saw here. A text that somebody typed elsewhere since then is not overwritten."""
 
 
-def keep(work: Work, place: str, fields: dict[str, str]) -> None:
-    """Keep a form's texts for the actor under a place, replacing what was kept. Raises `TooLarge` over 64 KiB."""
+def keep(work: Work, place: str, fields: dict[str, str], known: dict[str, str] | None = None) -> None:
+    """Keep a form's texts for the actor under a place, replacing what was kept. Raises `TooLarge` over 64 KiB.
+
+    With `known`, only over what the page has seen: raises `Conflict` when something else is there by now.
+    """
     work.require(Decision(work.actor.id is not None))
     if sum(len(name) + len(text) for name, text in fields.items()) > LARGEST:
         raise TooLarge
     row = _find(work, place)
+    there = row.fields if row else {}
+    if known is not None and there not in (known, fields):
+        raise Conflict
     if row is None:
         work.add(Draft(person_id=work.actor.id, place=_hash(work, place), saved_at=work.now, fields=fields))
     else:
@@ -80,7 +88,7 @@ def save(place: str) -> ResponseReturnValue:
     except ValidationError:
         raise Invalid from None
     with begin() as work:
-        keep(work, place, typed.fields)
+        keep(work, place, typed.fields, typed.known)
     return jsonify(saved=True)
 
 

@@ -1,4 +1,4 @@
-"""Guards over every door of the app: who may open it, what stands in every response, and what nobody's browser shows."""
+"""Guards over every door of the app: who may open it, what every response carries, and what no browser shows."""
 
 from collections.abc import Callable
 from uuid import uuid4

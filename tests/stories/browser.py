@@ -27,6 +27,10 @@ class Someone:
     origin: str
     faults: list[str] = field(default_factory=list)
 
+    def what_was_seen(self) -> str:
+        """Where the person is and what the page says, for a report."""
+        return f"{self.name} was at {self.page.url} and saw:\n{self.page.inner_text('body')[:1_500]}"
+
     def goes_to(self, path: str) -> Response | None:
         return self.page.goto(f"{self.origin}{path}")
 
@@ -48,7 +52,10 @@ class Someone:
         self.page.get_by_role("button", name=name).first.click()
 
     def follows(self, name: str | re.Pattern[str]) -> None:
+        """A link, to wherever it leads."""
+        before = self.page.url
         self.page.get_by_role("link", name=name).first.click()
+        self.page.wait_for_url(lambda now: now != before)
 
     def role(self, name: str) -> Locator:
         return self.page.locator(f'[data-role="{name}"]')
@@ -66,6 +73,7 @@ class Someone:
 
     def looks_around(self) -> None:
         """Axe finds nothing and nothing scrolls sideways, on a phone and on a desk, and the title names nobody."""
+        self.page.locator("main").first.wait_for()
         before = self.page.viewport_size
         for size in (PHONE, DESK):
             self.page.set_viewport_size(size)  # type: ignore[arg-type]

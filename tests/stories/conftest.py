@@ -18,6 +18,8 @@ from telepsych.core.settings import Settings
 from telepsych.demo.seed import ACCOUNTS, seed
 from telepsych.server.commands import prepare
 
+PRESENT = pytest.StashKey[list[Someone]]()
+
 
 @dataclass(frozen=True)
 class Place:
@@ -76,7 +78,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def arrives(browser: Browser, place: Place) -> Iterator[Callable[..., Someone]]:
+def arrives(request: pytest.FixtureRequest, browser: Browser, place: Place) -> Iterator[Callable[..., Someone]]:
     """Lets people arrive at their browsers; they all leave at the end."""
+    request.node.stash[PRESENT] = present = []
+
+    def arrive(name: str, **how: bool) -> Someone:
+        present.append(everybody.enter_context(somebody(browser, place.origin, name, **how)))
+        return present[-1]
+
     with ExitStack() as everybody:
-        yield lambda name, **how: everybody.enter_context(somebody(browser, place.origin, name, **how))
+        yield arrive
+
+
+def pytest_exception_interact(node: pytest.Item, report: pytest.TestReport) -> None:
+    """When a story breaks, its report says where everybody was."""
+    for person in node.stash.get(PRESENT, []):
+        report.sections.append((person.name, person.what_was_seen()))

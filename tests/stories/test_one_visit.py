@@ -12,6 +12,7 @@ from stories.browser import SOON, Someone, pictures_move
 from stories.conftest import Place
 
 Arrives = Callable[..., Someone]
+HUB = re.compile(r"/check-in/[^/]+$")
 PASSWORD = "a quiet walk along the shore"
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(900)]
@@ -21,10 +22,11 @@ def test_one_virtual_follow_up(place: Place, arrives: Arrives) -> None:
     ash, sage = arrives("Ash"), arrives("Sage", camera=True)
     ash.signs_in(place.accounts["ash"])
     link = staff_takes_somebody_in_and_books(ash, place)
+    sage.signs_in(place.accounts["sage"])
+    clinician_lists_a_medicine(sage)
     robin = arrives("Robin", camera=True)
     patient_opens_the_invitation(robin, link)
     patient_checks_in(robin)
-    sage.signs_in(place.accounts["sage"])
     clinician_reads_the_brief(sage)
     they_meet_by_video(robin, sage)
     clinician_judges_whether_video_is_right(sage)
@@ -73,7 +75,7 @@ def staff_takes_somebody_in_and_books(ash: Someone, place: Place) -> str:
     ash.looks_around()
     ash.follows("Book a visit")
     ash.looks_around()
-    soon = datetime.now(ZoneInfo(place.zone)) + timedelta(minutes=40)
+    soon = datetime.now(ZoneInfo(place.zone)) + timedelta(minutes=12)
     ash.picks("Clinician", "Sage")
     ash.fills("Day", soon.strftime("%Y-%m-%d"))
     ash.fills("Time", soon.strftime("%H:%M"))
@@ -83,6 +85,18 @@ def staff_takes_somebody_in_and_books(ash: Someone, place: Place) -> str:
     link = ash.page.get_by_label("Link").input_value()
     ash.looks_around()
     return link
+
+
+def clinician_lists_a_medicine(sage: Someone) -> None:
+    sage.goes_to("/")
+    sage.follows("Robin Invented")
+    sage.follows("Robin Invented")
+    sage.follows("Medicines")
+    sage.looks_around()
+    sage.page.get_by_label("Name").last.fill("sertraline")
+    sage.page.get_by_label("Strength").last.fill("50 mg")
+    sage.presses("Add to the list")
+    sage.sees("sertraline 50 mg")
 
 
 def patient_opens_the_invitation(robin: Someone, link: str) -> None:
@@ -110,10 +124,10 @@ def patient_checks_in(robin: Someone) -> None:
     robin.follows("Start")
     consent(robin)
     where_and_how(robin)
+    safety_at_home_and_questions(robin)
     mood_with_a_safety_answer(robin)
     worry(robin)
-    medicines_and_safety_at_home(robin)
-    questions_and_camera(robin)
+    medicines_and_camera(robin)
 
 
 def consent(robin: Someone) -> None:
@@ -156,13 +170,16 @@ def where_and_how(robin: Someone) -> None:
 
 def mood_with_a_safety_answer(robin: Someone) -> None:
     """The ninth question above "not at all" brings the calm page at once; afterwards the rest goes on."""
+    robin.page.wait_for_url(HUB)
+    robin.looks_around()
+    robin.follows("Questions about your mood")
     robin.page.wait_for_url("**/questionnaires/**")
     robin.looks_around()
     for _ in range(8):
         answer(robin, "Several days")
     robin.page.wait_for_url("**/self_harm")
     robin.looks_around()
-    answer(robin, "Several days")
+    robin.chooses("Several days")
     robin.page.wait_for_url("**/safety/**")
     expect(robin.page.get_by_role("link", name=re.compile("988")).first).to_be_visible()
     robin.looks_around()
@@ -174,6 +191,8 @@ def mood_with_a_safety_answer(robin: Someone) -> None:
 
 
 def worry(robin: Someone) -> None:
+    robin.page.wait_for_url(HUB)
+    robin.follows("Questions about worry")
     for _ in range(7):
         answer(robin, "Not at all")
     finish(robin)
@@ -197,32 +216,47 @@ def finish(robin: Someone) -> None:
     robin.follows("Continue")
 
 
-def medicines_and_safety_at_home(robin: Someone) -> None:
-    robin.page.wait_for_url("**/check-in/**")
-    robin.looks_around()
-    robin.follows("Your medicines")
-    robin.looks_around()
-    robin.page.get_by_role("link", name=re.compile("Continue|Back")).first.click()
-    robin.page.wait_for_url("**/check-in/**")
-    if not robin.page.url.endswith("/means"):
-        robin.follows("One question about safety at home")
+def safety_at_home_and_questions(robin: Someone) -> None:
+    robin.page.wait_for_url("**/means")
     robin.looks_around()
     robin.page.locator('[name="access"][value="no"]').check()
     robin.presses("Continue")
-
-
-def questions_and_camera(robin: Someone) -> None:
     robin.page.wait_for_url("**/questions")
     robin.looks_around()
     robin.fills("First", "How long do I stay on this dose?")
     robin.presses("Continue")
-    robin.page.wait_for_url(re.compile("devices|check-in"))
-    if "devices" not in robin.page.url:
-        robin.follows("Test your camera and microphone")
+
+
+def medicines_and_camera(robin: Someone) -> None:
+    robin.page.wait_for_url(HUB)
+    robin.looks_around()
+    robin.follows("Your medicines")
+    while "/review" not in robin.page.url:
+        robin.looks_around()
+        answer_about_the_medicine(robin)
+    robin.looks_around()
+    robin.presses("Send my answers")
+    robin.page.wait_for_url(HUB)
+    robin.follows("Test your camera and microphone")
     robin.looks_around()
     robin.role("start").click()
     expect(robin.role("go-on")).to_be_visible(timeout=30_000)
     robin.looks_around()
+
+
+def answer_about_the_medicine(robin: Someone) -> None:
+    """One screen of the medication check-in: the first choice of each group, and a few doses missed."""
+    before = robin.page.url
+    for group in robin.page.locator("fieldset").all():
+        if group.locator("input[type=radio]").count():
+            group.locator("input[type=radio]").first.check()
+        else:
+            group.get_by_label("None of these").check()
+    for name, number in (("missed", "2"), ("days", "20")):
+        if robin.page.locator(f'[name="{name}"]').count():
+            robin.page.locator(f'[name="{name}"]').fill(number)
+    robin.presses("Continue")
+    robin.page.wait_for_url(lambda now: now != before, timeout=SOON)
 
 
 # The brief

@@ -17,6 +17,8 @@ import { word } from "./words.js";
 
 const LOCAL_AFTER = 250;
 const SAVE_AFTER = 1_200;
+const LOOKS = 8;
+const LOOK_AGAIN = 400;
 
 export default class Drafts {
   constructor(form) {
@@ -49,7 +51,7 @@ export default class Drafts {
     this.form.addEventListener("submit", () => this.#sending(), { signal });
     this.form.addEventListener("draft:sent", () => this.#forget(), { signal });
     addEventListener("online", () => this.dirty && this.#save(), { signal });
-    addEventListener("pagehide", () => this.dirty && !this.sent && this.#keepHere(), { signal });
+    addEventListener("pagehide", () => this.#leave(), { signal });
     addEventListener("pageshow", (event) => event.persisted && (this.sent = false), { signal });
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.dirty && this.#save(), { signal });
   }
@@ -65,7 +67,7 @@ export default class Drafts {
     await this.#tidy();
     const local = await this.#kept();
     try {
-      this.known = (await getJson(this.url, { background: true })).fields;
+      this.known = await this.#fromServer();
     } catch (error) {
       this.known = undefined;
       if (local) this.#show({ show: local.fields, restored: true, save: true });
@@ -74,6 +76,21 @@ export default class Drafts {
     const correcting = Boolean(this.form.querySelector("[aria-invalid], .field--wrong"));
     if (this.dirty) return undefined;
     return this.#show(onOpening({ rendered: this.rendered, server: this.known, local, correcting }));
+  }
+
+  /** What the server holds. A page that was left a moment ago may still be on its way there. */
+  async #fromServer() {
+    for (let looks = this.#wasLeftJustNow() ? LOOKS : 1; ; looks -= 1) {
+      const { fields } = await getJson(this.url, { background: true });
+      if (looks <= 1 || this.dirty || !isEmpty(fields)) return fields;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+    }
+  }
+
+  #wasLeftJustNow() {
+    const at = Number(sessionStorage.getItem(`left:${this.place}`) ?? 0);
+    sessionStorage.removeItem(`left:${this.place}`);
+    return Date.now() - at < LOOKS * LOOK_AGAIN;
   }
 
   #show({ show, offer, restored, save }) {
@@ -118,6 +135,16 @@ export default class Drafts {
   #typedMeanwhile() {
     this.again = false;
     if (!same(read(this.form), this.known)) this.#save();
+  }
+
+  /** A page that goes away cannot wait: the server compares by itself, and a copy stays here if there is time. */
+  #leave() {
+    if (!this.dirty || this.sent) return;
+    this.#keepHere();
+    if (this.offered || this.known === undefined) return;
+    sessionStorage.setItem(`left:${this.place}`, String(Date.now()));
+    const last = { fields: read(this.form), known: this.known };
+    putJson(this.url, last, { background: true, keepalive: true }).catch(() => undefined);
   }
 
   async #savedThere(typed) {
