@@ -51,7 +51,8 @@ ROOMS = (
 )
 EVENTS = ("visits.events", "messaging.events")
 SUBSCRIBERS = ("notifications.subscribers", "visits.subscribers", "appropriateness.subscribers")
-LARGEST_REQUEST = 512 * 1024
+LARGEST_REQUEST = 500 * 1024
+"""Werkzeug moves a part of a form that is longer than this to a temporary file, in clear: none gets so far."""
 HERE = Path(__file__).parent
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from telepsych.core.errors import TelepsychError
+from telepsych.core.errors import Invalid, TelepsychError
 
 if TYPE_CHECKING:
     from telepsych.core.settings import Settings
+    from telepsych.core.work import Practice
 
 COMMANDS = {
     "appropriateness evaluate": "appropriateness.commands:evaluate",
@@ -30,6 +32,7 @@ COMMANDS = {
     "questionnaires score": "questionnaires.commands:score",
     "routes": "cli:routes",
     "serve": "server.commands:serve",
+    "staff add": "accounts.commands:add",
     "triage evaluate": "triage.commands:evaluate",
     "worker": "cli:worker",
 }
@@ -38,6 +41,7 @@ HIDDEN = frozenset({"worker"})
 TITLES = {
     "appropriateness": "The checklist that supports the choice between video and in person.",
     "questionnaires": "Questionnaires and their scores.",
+    "staff": "Those who work in the practice.",
     "triage": "The safety screen.",
 }
 
@@ -63,7 +67,13 @@ class Rooms(click.Group):
         try:
             return super().invoke(ctx)
         except TelepsychError as problem:
-            raise click.ClickException(problem.sentence) from problem
+            raise click.ClickException(_told(problem)) from problem
+
+
+def _told(problem: TelepsychError) -> str:
+    """An error as an operator reads it: which option it is about, where it is about one."""
+    fields = problem.fields if isinstance(problem, Invalid) else {}
+    return "; ".join(f"{name}: {what}" for name, what in fields.items()) or problem.sentence
 
 
 def _is_there(place: str) -> bool:
@@ -78,7 +88,24 @@ def _load(place: str, *, is_hidden: bool = False) -> click.Command:
     return command
 
 
-main = Rooms(COMMANDS, name="telepsych", help="Telepsych: the companion to virtual psychiatric medication follow-ups.")
+@contextmanager
+def opened(settings: "Settings") -> Iterator["Practice"]:
+    """The practice with every room introduced, for one command. Rooms find this as their context's object."""
+    from telepsych.app import open_practice
+
+    practice = open_practice(settings)
+    try:
+        yield practice
+    finally:
+        practice.records.dispose()
+
+
+main = Rooms(
+    COMMANDS,
+    name="telepsych",
+    help="Telepsych: the companion to virtual psychiatric medication follow-ups.",
+    context_settings={"obj": opened},
+)
 
 
 @click.command()
@@ -114,14 +141,10 @@ def demo(data: Path | None, port: int, fresh: bool, seed_only: bool) -> None:
 
 
 def _seed(settings: "Settings") -> None:
-    from telepsych.app import open_practice
     from telepsych.demo.seed import seed
 
-    practice = open_practice(settings)
-    try:
+    with opened(settings) as practice:
         seed(practice)
-    finally:
-        practice.records.dispose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Invitations: a single-use way in, made by the practice, good for 72 hours and bound to one person."""
 
+import os
 import secrets
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,6 +19,8 @@ from telepsych.core.work import Practice, Work
 from telepsych.web.sessions import hash_of
 
 GOOD_FOR = 72 * HOUR
+HAND_OVER = "Hand this link over yourself, on paper or by phone. It works once, for 72 hours."
+"""What an operator is told with a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,10 @@ class Invited:
 
 
 def invite(work: Work, person_id: UUID) -> str:
-    """Invite a person the practice knows. Returns the token, which is not kept; earlier invitations end."""
+    """Invite a person the practice knows. Returns the token, which is not kept; earlier invitations end.
+
+    Wakes `invitation.made`.
+    """
     work.require(policy.can_invite(work.actor))
     person = work.one(select(Person).where(Person.id == person_id, Person.left_at.is_(None)))
     if not person.email:
@@ -48,7 +54,17 @@ def invite(work: Work, person_id: UUID) -> str:
     )
     work.add(row)
     audit.record(work, "invited", f"person:{person_id}", purpose="operations")
+    work.wake("invitation.made", person_id=person_id)
     return token
+
+
+def link_for(practice: Practice, token: str, origin: str = "") -> str:
+    """The address that a token is handed over as. Behind the `#` it reaches no server and no log.
+
+    `origin` is where a page was asked for; a command has none and means this machine.
+    """
+    here = practice.settings.origin or origin or f"http://127.0.0.1:{os.environ.get('TELEPSYCH_HTTP_PORT', '8000')}"
+    return f"{here.rstrip('/')}/invitation#{token}"
 
 
 def look_up(work: Work, token: str) -> Invited:

@@ -1,5 +1,6 @@
 """People, their roles and teams, and the practice's hours."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.web import sessions
+
+ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,12 @@ def add_person(
         work.add(RoleGrant(person_id=person.id, role=role, valid_from=work.now))
     audit.record(work, "person.added", f"person:{person.id}", purpose="operations", detail={"roles": sorted(roles)})
     return person
+
+
+def check_address(email: str) -> None:
+    """Raise `Invalid` for what cannot be an e-mail address."""
+    if not ADDRESS.fullmatch(email.strip()):
+        raise Invalid(fields={"email": gettext("Please check the e-mail address.")})
 
 
 def find_by_email(work: Work, email: str) -> Person | None:
@@ -98,8 +107,11 @@ def add_team(work: Work, name: str, *, default: bool = False) -> Team:
 
 
 def default_team(work: Work) -> UUID:
-    """The team that patients without another belong to."""
-    return work.session.scalars(select(Team.id).where(Team.is_default)).one()
+    """The team that patients without another belong to. Raises `Conflict` in a practice where nobody works yet."""
+    found = work.session.scalar(select(Team.id).where(Team.is_default))
+    if found is None:
+        raise Conflict(gettext("There is no care team yet. Please add somebody who works in the practice first."))
+    return found
 
 
 def join_team(work: Work, team_id: UUID, person_id: UUID) -> None:

@@ -12,8 +12,9 @@ from uuid import UUID
 from telepsych.appropriateness.content import GROUPS, Level, Observation, observations
 from telepsych.appropriateness.decisions import LOWERING, reason_words
 from telepsych.appropriateness.models import ChecklistDecision
-from telepsych.appropriateness.snapshots import Gap, Line, Snapshot
+from telepsych.appropriateness.snapshots import DERIVED, Gap, Line, Snapshot
 from telepsych.core.words import gettext, ngettext
+from telepsych.questionnaires.content import instruments
 
 TONES = {Level.L0: "ok", Level.L1: "ok", Level.L2: "warn", Level.L3: "danger", Level.L4: "danger"}
 
@@ -247,7 +248,7 @@ def _is_observed(datum: Mapping[str, Any]) -> bool:
 
 def _evidence(datum: Mapping[str, Any]) -> Evidence:
     also = ", ".join(value_words(one) for one in datum["also"])
-    return Evidence(datum["label"], _standing_words(datum), datum["as_of"], datum["source"], also)
+    return Evidence(datum["label"], _standing_words(datum), datum["as_of"], source_words(datum["source"]), also)
 
 
 def _standing_words(datum: Mapping[str, Any]) -> str:
@@ -270,6 +271,28 @@ def value_words(value: Any) -> str:
     if isinstance(value, dict):
         return _map_words(value)
     return _date_words(value) if isinstance(value, str) else str(value)
+
+
+def source_words(source: str) -> str:
+    """Where a fact comes from, as a clinician reads it: kinds of sources in words, never an id."""
+    kind, _, name = source.partition(":")
+    if kind == "questionnaire":
+        instrument = instruments().get(name)
+        words = gettext("Questionnaire %(name)s") % {"name": instrument.short_name} if instrument else ""
+        return words or gettext("Questionnaire")
+    return {
+        "": "",
+        "chart": gettext("Chart"),
+        "check-in": gettext("Check-in"),
+        "consent": gettext("Consent"),
+        "emergency-contact": gettext("Emergency contact"),
+        "medication-check-in": gettext("Medication check-in"),
+        "medicines": gettext("Medicine list"),
+        "observed in the visit": gettext("Clinician in the visit"),
+        "safety-page": gettext("Safety page"),
+        "visit": gettext("Visit"),
+        DERIVED: gettext("This practice's own record"),
+    }.get(kind, gettext("Another source"))
 
 
 def _item_words(one: Any) -> str:

@@ -28,6 +28,7 @@ from telepsych.patients import service as patients
 from telepsych.patients.models import Authority
 from telepsych.questionnaires import service as questionnaires
 from telepsych.scheduling import service as scheduling
+from telepsych.triage import service as triage
 
 ACCOUNTS = "accounts.json"
 OPTIONS = ("not_at_all", "several_days", "more_than_half", "nearly_every_day")
@@ -57,8 +58,11 @@ def is_seeded(data: Path) -> bool:
     return (data / ACCOUNTS).exists()
 
 
-def seed(practice: Practice) -> list[dict[str, str]]:
-    """Make the fictional practice in empty databases. Returns the sign-ins, which are also kept in `accounts.json`."""
+def seed(practice: Practice, *, visits: bool = True) -> list[dict[str, str]]:
+    """Make the fictional practice in empty databases. Returns the sign-ins, which are also kept in `accounts.json`.
+
+    Without `visits` nothing is booked, which leaves the clinician free.
+    """
     present, now = practice.clock, practice.clock.now()
     made = Seed(practice, FrozenClock(now - 60 * DAY))
     practice.clock = made.clock
@@ -67,7 +71,8 @@ def seed(practice: Practice) -> list[dict[str, str]]:
         _history(made, now)
         _letters(made, now)
         made.clock.at = now
-        _visits(made, now)
+        if visits:
+            _visits(made, now)
     finally:
         practice.clock = present
     _write(practice.settings.data / ACCOUNTS, made.accounts)
@@ -197,6 +202,19 @@ def _answer(made: Seed, key: str, instrument_id: str, ordinals: tuple[int, ...],
         if (item := questionnaires.open_item(response)) is not None:
             questionnaires.save_answer(work, response_id, item.id, hardship)
         questionnaires.complete(work, response_id)
+    _settle(made, ("response", response_id), "Called the same day. Safe, has a plan.")
+
+
+def _settle(made: Seed, about: tuple[str, UUID], note: str) -> None:
+    """Staff call and close what the past left open."""
+    made.clock.at += 2 * HOUR
+    with made.act("ash") as work:
+        open_ones = [item.id for item in triage.items_about(work, about) if item.resolved_at is None]
+    for item_id in open_ones:
+        with made.act("ash") as work:
+            triage.claim(work, item_id)
+            triage.record_call(work, item_id, note)
+            triage.resolve(work, item_id, "called", note)
 
 
 # Letters between visits
@@ -217,6 +235,7 @@ def _letters(made: Seed, now: int) -> None:
     made.clock.at += 3 * HOUR
     with made.act("ash") as work:
         messaging.send(work, older, new_id(), LETTERS["answer"])
+    _settle(made, ("conversation", older), LETTERS["answer"])
     for minutes, key, reason, letter in (
         (50, "juniper", "refill", "refill"),
         (25, "rowan", "side_effect", "lithium"),

@@ -237,11 +237,8 @@ def _alerts_of(one: Asked, chosen: set[str], answers: Answers) -> Iterable[Alert
             yield Alert(f"{one.code}:{flag.symptom}", Priority(flag.priority), title, flag.patient, flag.symptom)
     if own_change(one, answers) is OwnChange.STOPPED_AT_ONCE and one.medicine.never_stop_suddenly:
         title = gettext("Stopped {medicine} all at once").format(medicine=one.name)
-        words = gettext(
-            "Stopping {medicine} all at once can be dangerous. Call us now, before you change anything else. "
-            "If you have a seizure, faint, are confused or feel very unwell, call 911."
-        ).format(medicine=one.name)
-        yield Alert(f"{one.code}:stopped", Priority.URGENT, title, words)
+        stopped = check_in().stopped_at_once
+        yield Alert(f"{one.code}:stopped", Priority(stopped.priority), title, stopped.told(one.name))
 
 
 def _symptom_facts(asked: Sequence[Asked], answers: Answers, found: Sequence[Step]) -> dict[str, Any]:

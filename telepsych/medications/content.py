@@ -7,10 +7,11 @@ be stopped. It holds no doses, checks no interactions and replaces no label.
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from string import Formatter
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from telepsych.core.content import Content, Document, load, load_all
 from telepsych.core.errors import Misconfigured
@@ -38,6 +39,26 @@ class Symptom(Content):
     system: Slug
 
 
+class StoppedAtOnce(Content):
+    """What somebody is told at once who stopped a medicine suddenly that must never be: `{medicine}` is its name."""
+
+    priority: Priority
+    patient: str
+    source: str
+    status: Status
+
+    @field_validator("patient")
+    @classmethod
+    def _names_the_medicine(cls, words: str) -> str:
+        if {name for _, name, _, _ in Formatter().parse(words) if name is not None} != {"medicine"}:
+            raise ValueError("has to name {medicine}, and nothing else in braces")
+        return words
+
+    def told(self, medicine: str) -> str:
+        """The words about one medicine."""
+        return self.patient.format(medicine=medicine)
+
+
 class CheckIn(Document):
     """What the medication check-in asks for every medicine."""
 
@@ -49,6 +70,7 @@ class CheckIn(Document):
     """How much side effects get in the way altogether."""
     reasons: tuple[Choice, ...]
     """Why doses were missed, changed or stopped."""
+    stopped_at_once: StoppedAtOnce
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -1,6 +1,5 @@
 """Taking people in: a patient with a sign-in of their own or without, those who act for them, and the way in."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -16,14 +15,13 @@ from telepsych.core.actor import Compartment, Role
 from telepsych.core.clock import from_micros
 from telepsych.core.errors import Invalid
 from telepsych.core.words import gettext
-from telepsych.core.work import Practice, Work
+from telepsych.core.work import Work
 from telepsych.patients import policy, service
 from telepsych.patients.models import Authority, Patient, Proxy
 
 OWN_SIGN_IN_FROM = 13
 """Years. A younger child's parent or guardian signs in."""
 MOST_SHOWN = 50
-ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def take_in(
     work.require(policy.can_register(work.actor))
     person_id = None
     if email.strip():
-        _check_address(work, email)
+        accounts.check_address(email)
         today = from_micros(work.now, work.practice.settings.tz).date()
         if birth_date.replace(year=birth_date.year + OWN_SIGN_IN_FROM, day=min(birth_date.day, 28)) > today:
             raise Invalid(fields={"email": gettext("Under 13, a parent or guardian signs in. Leave this empty.")})
@@ -97,7 +95,7 @@ def take_in_guardian(
     """Let somebody act for a patient; who signs in here already keeps their sign-in. Raises `Invalid`."""
     work.require(policy.can_register(work.actor))
     patient = service.open_patient(work, patient_id)
-    _check_address(work, email)
+    accounts.check_address(email)
     if not document.strip():
         raise Invalid(fields={"document": gettext("Please write down which document you saw.")})
     person = accounts.find_by_email(work, email)
@@ -113,16 +111,16 @@ def take_in_guardian(
 
 
 def invite_patient(work: Work, patient_id: UUID) -> str:
-    """Invite a patient to sign in. Returns the token. Wakes `invitation.made`."""
+    """Invite a patient to sign in. Returns the token."""
     patient = service.open_patient(work, patient_id)
     if patient.person_id is None:
         raise Invalid(gettext("This patient has no e-mail address with us, so there is nobody to invite."))
-    return _invite(work, patient.person_id)
+    return invitations.invite(work, patient.person_id)
 
 
 def invite_proxy(work: Work, proxy_id: UUID) -> str:
-    """Invite somebody who acts for a patient now. Returns the token. Wakes `invitation.made`."""
-    return _invite(work, _proxy(work, proxy_id, in_force=True).person_id)
+    """Invite somebody who acts for a patient now. Returns the token."""
+    return invitations.invite(work, _proxy(work, proxy_id, in_force=True).person_id)
 
 
 def acting_for(work: Work, patient_id: UUID) -> list[ActsFor]:
@@ -160,17 +158,6 @@ def search(work: Work, text: str) -> list[Found]:
     ]
 
 
-def link_for(practice: Practice, token: str, origin: str) -> str:
-    """The address that a token is handed over as. Behind the `#` it reaches no server and no log."""
-    return f"{(practice.settings.origin or origin).rstrip('/')}/invitation#{token}"
-
-
-def _invite(work: Work, person_id: UUID) -> str:
-    token = invitations.invite(work, person_id)
-    work.wake("invitation.made", person_id=person_id)
-    return token
-
-
 def _proxy(work: Work, proxy_id: UUID, *, in_force: bool) -> Proxy:
     known = policy.proxies_in_force(work.now) if in_force else select(Proxy)
     mine = policy.patient_ids_of(work.actor, work.now)
@@ -183,11 +170,6 @@ def _team_of_actor(work: Work) -> UUID | None:
     if not teams or accounts.default_team(work) in teams:
         return None
     return min(teams)
-
-
-def _check_address(work: Work, email: str) -> None:
-    if not ADDRESS.fullmatch(email.strip()):
-        raise Invalid(fields={"email": gettext("Please check the e-mail address.")})
 
 
 def _words(text: str) -> list[str]:

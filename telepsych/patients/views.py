@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from telepsych.accounts import invitations
 from telepsych.core.actor import Role
 from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.ids import parse_id
@@ -167,7 +168,7 @@ def _list(text: str) -> str:
 
 
 def _invitation(patient_id: UUID, token: str) -> str:
-    link = intake.link_for(practice, token, request.host_url)
+    link = invitations.link_for(practice, token, request.host_url)
     return render_template("patients/invitation.html", page=InvitationPage(patient_id, link))
 
 

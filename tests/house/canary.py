@@ -1,6 +1,6 @@
 """Canaries: texts nobody would write by chance, typed into every field there is and then looked for where none may be.
 
-A board hands them out and keeps the tally of doors, forms and fields; a typist is a signed-in browser that types them and
+A board hands them out and keeps the tally of doors, forms and fields; a typist is a browser that types them and
 looks, after every answer, at what browsers and proxies keep: addresses, headers, titles, links.
 """
 
@@ -40,8 +40,8 @@ class Board:
     mark: str = field(default_factory=lambda: _letters(14))
     named: dict[str, str] = field(default_factory=dict)
     """What was typed, and where."""
-    secrets: dict[str, str] = field(default_factory=dict)
-    """Tokens that were given out: they may stand in an answer, and nowhere that lasts."""
+    secrets: dict[bytes, str] = field(default_factory=dict)
+    """Keys, and tokens that were given out: a token may stand in an answer, and neither anywhere that lasts."""
     offered: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The fields of every form that was shown, by the route it leads to."""
     typed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -64,12 +64,13 @@ class Board:
         """Fields of forms that were shown and never got a canary."""
         return sorted(f"{route}: {name}" for route, names in self.offered.items() for name in names - self.typed[route])
 
-    def hits(self, data: bytes, *, whole: bool = True) -> set[str]:
+    def hits(self, data: bytes, *, with_secrets: bool = True) -> set[str]:
         """What of this board lies in some bytes, by its place and form."""
         found: set[str] = set()
         if any(trace in data for trace in traces(self.mark.encode()).values()):
-            found |= set(_named_in(data, self.named)) or {"a part of a canary"}
-        return found | (set(_named_in(data, self.secrets)) if whole else set())
+            named = {text.encode(): place for text, place in self.named.items()}
+            found |= set(_named_in(data, named)) or {"a part of a canary"}
+        return found | (set(_named_in(data, self.secrets)) if with_secrets else set())
 
 
 def traces(text: bytes) -> dict[str, bytes]:
@@ -89,9 +90,9 @@ def traces(text: bytes) -> dict[str, bytes]:
     return found
 
 
-def _named_in(data: bytes, named: Mapping[str, str]) -> Iterator[str]:
+def _named_in(data: bytes, named: Mapping[bytes, str]) -> Iterator[str]:
     for text, place in named.items():
-        for form, trace in traces(text.encode()).items():
+        for form, trace in traces(text).items():
             if trace in data:
                 yield f"{place} ({form})"
 
@@ -176,10 +177,13 @@ class Typist:
     @classmethod
     def of(cls, board: Board, app: Flask, client: Client) -> "Typist":
         """Somebody of the cast who is signed in."""
-        cookie = client.http.get_cookie("telepsych-session")
-        assert cookie is not None
-        board.secrets[cookie.value] = f"the session token of {client.who.person_id}"
         return cls(board, app, client.http, client.token)
+
+    def keep_secret(self, what: str) -> None:
+        """The session token of this browser is to be looked for as well."""
+        cookie = self.http.get_cookie("telepsych-session")
+        assert cookie is not None
+        self.board.secrets[cookie.value.encode()] = what
 
     def get(self, path: str, status: int = 200) -> str:
         """A page."""
@@ -278,4 +282,7 @@ def files_under(folder: Path) -> Iterable[tuple[str, bytes]]:
     for place in sorted(folder.rglob("*")):
         if place.is_file() and not place.is_symlink():
             data = place.read_bytes()
-            yield str(place.relative_to(folder)), re.sub(rb"(?m)^To: .*$", b"", data) if place.suffix == ".eml" else data
+            yield (
+                str(place.relative_to(folder)),
+                re.sub(rb"(?m)^To: .*$", b"", data) if place.suffix == ".eml" else data,
+            )

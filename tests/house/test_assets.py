@@ -106,6 +106,16 @@ def test_every_module_that_pages_name_exists() -> None:
     assert named - modules == set()
 
 
+def test_no_room_takes_a_script_of_another_room() -> None:
+    found = [
+        f"{place.parent.name}/{place.name}: {other}"
+        for place in OUR_SCRIPTS
+        for other in re.findall(r"from \"\.\./([\w-]+)/", place.read_text())
+        if other != "shared"
+    ]
+    assert found == []
+
+
 class Inline(HTMLParser):
     """Collects what the content security policy would refuse, and colours of a template's own."""
 

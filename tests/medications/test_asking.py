@@ -87,6 +87,7 @@ def test_stopping_at_once_what_is_never_stopped_suddenly_is_urgent() -> None:
     stopped = {"missed": 7, "change": "stopped_at_once"}
     (alert,) = alerts("venlafaxine", taking="no", doses=stopped)
     assert alert.priority is Priority.URGENT
+    assert alert.words == check_in().stopped_at_once.patient.replace("{medicine}", "venlafaxine")
     assert "call 911" in alert.words
     assert alerts("bupropion", taking="no", doses=stopped) == []
     assert alerts("venlafaxine", taking="no", doses=stopped | {"change": "stopped_slowly"}) == []

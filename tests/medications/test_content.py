@@ -152,6 +152,13 @@ def test_a_symptom_without_its_system_is_refused() -> None:
     assert "without a system: sleepy" in refused(CheckIn, document)
 
 
+@pytest.mark.parametrize("words", ["Call us now.", "Call us about {medicine} or {drug}.", "Call us about {medicine."])
+def test_words_about_stopping_that_do_not_name_the_medicine_are_refused(words: str) -> None:
+    document = raw("check_in.toml")
+    document["stopped_at_once"]["patient"] = words
+    assert "stopped_at_once.patient" in refused(CheckIn, document)
+
+
 def test_a_code_twice_is_refused() -> None:
     lithium = medicines()["lithium"]
     with pytest.raises(Misconfigured, match="lithium2 is there twice"):

@@ -18,7 +18,7 @@ from telepsych.questionnaires.content import editions, instruments
 from telepsych.server import content_check, demo_folder
 
 PROMISED = {
-    *("demo", "serve", "init", "db upgrade", "invite", "keys status", "doctor", "content check", "routes"),
+    *("demo", "serve", "init", "db upgrade", "invite", "keys status", "doctor", "content check", "routes", "staff add"),
     *("triage evaluate", "questionnaires score", "appropriateness evaluate"),
 }
 

@@ -46,7 +46,7 @@ def practice_at_work(data: Path, **settings: str) -> Iterator[Place]:
     loaded = Settings.load(data, {f"TELEPSYCH_{name.upper()}": value for name, value in chosen.items()})
     prepare(loaded)
     practice = open_practice(loaded)
-    seed(practice)
+    seed(practice, visits=False)
     practice.records.dispose()
     people = json.loads((data / ACCOUNTS).read_text(encoding="utf-8"))
     with serving(data, **chosen) as served:

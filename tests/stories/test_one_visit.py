@@ -351,12 +351,13 @@ def clinician_ends_and_summarises(sage: Someone, robin: Someone) -> None:
 
 
 def decide_for_an_in_person_visit(sage: Someone) -> None:
-    sage.page.locator('select[name="level"], [name="level"]').first.wait_for()
-    if sage.page.locator('select[name="level"]').count():
-        sage.page.locator('select[name="level"]').select_option("L2")
-    else:
-        sage.page.locator('[name="level"][value="L2"]').check()
-    sage.page.get_by_role("button", name=re.compile("Record|Save|Decide")).last.click()
+    """The clinician goes above what the rules recommend, and says why; it becomes work with an owner and a day."""
+    sage.page.locator('[name="level"][value="L2"]').check()
+    sage.page.get_by_text("For a level other than recommended: why").click()
+    sage.page.locator('[name="reason"]').fill("Not seen in person for ten months.")
+    sage.presses("Record decision")
+    sage.sees("Not seen in person for ten months.")
+    sage.looks_around()
 
 
 # Between visits
@@ -365,10 +366,11 @@ def decide_for_an_in_person_visit(sage: Someone) -> None:
 def they_write_to_each_other(robin: Someone, ash: Someone) -> None:
     """A letter with danger in it: help at once, first in the queue, a note nobody outside sees, and a reply."""
     ash.goes_to("/inbox")
+    ash.sees("Arrange an in-person evaluation")
     ash.looks_around()
     robin.goes_to("/messages/new")
     robin.looks_around()
-    robin.page.get_by_label(re.compile("^Something else")).check()
+    robin.page.locator('[value="something_else"]').check()
     robin.presses(re.compile("Continue"))
     robin.sees("We answer by the end of the next business day.")
     robin.sees(re.compile("call 911"))

@@ -1,5 +1,5 @@
 /** One step of the medication check-in: saved on every change, as far as it is filled in. */
-import { SavingForm } from "../questionnaires/saving.js";
+import { SavingForm } from "../shared/saving.js";
 import { readStep } from "./answers.js";
 
 const NOTHING = "none";

@@ -1,5 +1,5 @@
 /** One question of a questionnaire: the answer is saved the moment it is chosen. See `SavingForm`. */
-import { SavingForm } from "./saving.js";
+import { SavingForm } from "../shared/saving.js";
 
 export default class Question {
   constructor(element) {

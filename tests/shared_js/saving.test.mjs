@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Saver } from "../../telepsych/static/questionnaires/saving.js";
+import { Saver } from "../../telepsych/static/shared/saving.js";
 
 /** A server that answers as told, one entry a request: a status that fails, or null for success. */
 function server(...answers) {

@@ -5,10 +5,10 @@
  * `send(value)` answers what the server said, or throws an error with a `status` (0: no answer).
  * `say(state, answer or error)` hears "saving", "saved", "waiting" and "failed".
  */
-import { Backoff } from "../shared/backoff.js";
-import { putJson } from "../shared/http.js";
-import { lock } from "../shared/leaving.js";
-import { Store } from "../shared/store.js";
+import { Backoff } from "./backoff.js";
+import { putJson } from "./http.js";
+import { lock } from "./leaving.js";
+import { Store } from "./store.js";
 
 export class Saver {
   #next;
@@ -179,4 +179,3 @@ function fillIn(form, fields) {
     else if (["text", "number"].includes(control.type)) control.value = given[0] ?? control.value;
   }
 }
-
