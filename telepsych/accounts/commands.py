@@ -1,4 +1,4 @@
-"""`telepsych staff add`: take on somebody who works in the practice, if they are not known yet, and print their way in."""
+"""`telepsych staff add`: take on somebody who works here, if they are not known yet, and print their way in."""
 
 import json
 from collections.abc import Callable

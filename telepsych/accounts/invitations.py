@@ -95,7 +95,9 @@ def accept(practice: Practice, token: str, password: str, *, device: str) -> Sig
 def _open(work: Work, token: str) -> Invitation:
     row = work.session.scalar(select(Invitation).where(Invitation.token_hash == hash_of(token.strip())))
     if row is None or row.ended_at is not None:
-        raise Invalid(gettext("We don't know this invitation. Please check the link, or ask the practice for a new one."))
+        raise Invalid(
+            gettext("We don't know this invitation. Please check the link, or ask the practice for a new one.")
+        )
     if row.used_at is not None:
         raise Invalid(gettext("This invitation was used already. If that was you, please sign in."))
     if work.now >= row.expires_at:

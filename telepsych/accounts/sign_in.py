@@ -206,7 +206,10 @@ def _end_factors(work: Work, person_id: UUID, kind: FactorKind) -> None:
 
 def _subjects(practice: Practice, email: str, address: str) -> list[bytes]:
     account = practice.vault.blind("email", email).value
-    return [practice.vault.mac("guess", b"account:" + account), practice.vault.mac("guess", b"from:" + address.encode())]
+    return [
+        practice.vault.mac("guess", b"account:" + account),
+        practice.vault.mac("guess", b"from:" + address.encode()),
+    ]
 
 
 def _spend_guess(work: Work, subjects: Iterable[bytes]) -> None:
@@ -235,4 +238,3 @@ def _note_failure(practice: Practice, actor: Actor, person: Person | None) -> No
     with practice.begin(actor, public="sign-in") as work:
         about = f"person:{person.id}" if person else "person:unknown"
         audit.record(work, "sign-in.failed", about, purpose="operations", outcome=Outcome.REFUSED)
-

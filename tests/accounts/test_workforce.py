@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def test_only_those_who_manage_people_take_somebody_on(cast: Cast) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[int, str]]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     """Runs a command on a new practice."""
     monkeypatch.setenv("TELEPSYCH_DATA", str(tmp_path / "new"))
     monkeypatch.delenv("TELEPSYCH_HTTP_PORT", raising=False)
@@ -127,7 +127,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         return answer.exit_code, answer.output
 
     assert told("init")[0] == 0
-    yield told
+    return told
 
 
 HAZEL = ("--email", "hazel@example.org", "--name", "Hazel Sample", "--role", "manager")

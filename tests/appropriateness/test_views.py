@@ -14,6 +14,8 @@ from support.cast import Cast, Client, Member
 from telepsych.appropriateness import service
 from telepsych.appropriateness.commands import evaluate
 from telepsych.appropriateness.content import Moment
+from telepsych.appropriateness.panel import source_words
+from telepsych.appropriateness.snapshots import DERIVED
 from telepsych.core.ids import new_id
 from telepsych.patients import service as patients
 
@@ -50,6 +52,49 @@ def test_the_outcome_is_said_in_words_with_reasons_data_and_sources(
     assert "Nothing is decided yet." in words
     assert "Lithium level: not on record" in words
     assert "Juniper" not in html.split("</title>")[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("check-in:0193a2b4", "Check-in"),
+        ("visit:0193a2b4", "Visit"),
+        ("questionnaire:phq9", "Questionnaire PHQ-9"),
+        ("questionnaire:gone", "Questionnaire"),
+        ("chart", "Chart"),
+        ("observed in the visit", "Clinician in the visit"),
+        (DERIVED, "This practice's own record"),
+        ("import:0193a2b4", "Another source"),
+        ("", ""),
+    ],
+)
+def test_a_source_is_said_in_words(source: str, words: str) -> None:
+    assert source_words(source) == words
+
+
+def test_every_source_that_is_written_has_words() -> None:
+    rooms = Path(service.__file__).parents[1]
+    texts = [place.read_text(encoding="utf-8") for place in rooms.glob("*/*.py")]
+    written = {
+        name
+        for text in texts
+        if "record_facts(" in text or "service.record(" in text
+        for name in re.findall(r'\bsource ?= ?f?"([a-z][a-z -]*)', text)
+    }
+    assert {"chart", "check-in", "questionnaire", "visit"} <= written
+    assert [name for name in sorted(written) if source_words(name) == "Another source"] == []
+
+
+def test_the_page_names_sources_in_words_and_shows_no_id(cast: Cast, client_for: Browsers, visit_id: UUID) -> None:
+    with cast.system() as work:
+        source = f"check-in:{visit_id}"
+        patients.record_facts(work, cast.patient.record, {"patient.wants_in_person": True}, source=source)
+        patients.record_facts(work, cast.patient.record, {"phq9.item9": 2}, source="questionnaire:phq9")
+        service.evaluate(work, cast.patient.record, Moment.IN_VISIT, visit_id)
+    words = text_of(client_for(cast.clinician).get(f"/visits/{visit_id}/checklist").get_data(as_text=True))
+    assert " · Check-in" in words
+    assert " · Questionnaire PHQ-9" in words
+    assert str(visit_id) not in words
 
 
 def test_the_fragment_is_the_panel_alone(cast: Cast, client_for: Browsers, visit_id: UUID) -> None:
