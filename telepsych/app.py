@@ -6,17 +6,19 @@ With the command line, the only file that knows every room.
 import os
 from collections.abc import Collection, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from flask import Flask, redirect, request
+from flask import Blueprint, Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from telepsych.accounts import service as accounts
+from telepsych.accounts import views as accounts_views
 from telepsych.accounts.models import Person
+from telepsych.appropriateness import subscribers as appropriateness_subscribers
+from telepsych.appropriateness import views as appropriateness_views
 from telepsych.core.actor import Actor
 from telepsych.core.clock import SystemClock
 from telepsych.core.database import WriteLock, open_engine
@@ -24,33 +26,49 @@ from telepsych.core.errors import Refused
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice, Work
 from telepsych.crypto.vault import open_vault
+from telepsych.home import inbox
+from telepsych.home import views as home_views
+from telepsych.medications import views as medications_views
+from telepsych.messaging import views as messaging_views
+from telepsych.notifications import subscribers as notifications_subscribers
 from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
+from telepsych.patients import views as patients_views
+from telepsych.questionnaires import views as questionnaires_views
+from telepsych.scheduling import views as scheduling_views
+from telepsych.server import views as health
 from telepsych.triage import service as triage
 from telepsych.triage.content import crisis
-from telepsych.web import csrf, errors, headers, live, pages
+from telepsych.visits import subscribers as visits_subscribers
+from telepsych.visits import views as visits_views
+from telepsych.web import csrf, drafts, errors, headers, live, live_ticket, pages
 from telepsych.web.bus import bus_for
 from telepsych.web.doors import Web, attach
 from telepsych.web.live_ticket import LOOPBACK
 from telepsych.web.models import SignInSession
 
-ROOMS = (
-    "server.views",
-    "accounts.views",
-    "web.drafts",
-    "web.live_ticket",
-    "patients.views",
-    "scheduling.views",
-    "questionnaires.views",
-    "medications.views",
-    "messaging.views",
-    "appropriateness.views",
-    "visits.views",
-    "home.views",
-    "home.inbox",
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    health.bp,
+    accounts_views.bp,
+    drafts.bp,
+    live_ticket.live_bp,
+    patients_views.bp,
+    scheduling_views.bp,
+    questionnaires_views.bp,
+    medications_views.bp,
+    messaging_views.bp,
+    appropriateness_views.bp,
+    visits_views.bp,
+    home_views.bp,
+    inbox.bp,
 )
-EVENTS = ("visits.events", "messaging.events")
-SUBSCRIBERS = ("notifications.subscribers", "visits.subscribers", "appropriateness.subscribers")
+SUBSCRIBERS = (
+    notifications_subscribers.SUBSCRIBERS,
+    visits_subscribers.SUBSCRIBERS,
+    appropriateness_subscribers.SUBSCRIBERS,
+)
+EVENTS = ("visits.events",)
+"""Rooms with socket events; they register when they are imported, which only the live group does."""
 LARGEST_REQUEST = 500 * 1024
 """Werkzeug moves a part of a form that is longer than this to a temporary file, in clear: none gets so far."""
 HERE = Path(__file__).parent
@@ -68,12 +86,8 @@ def open_practice(settings: Settings) -> Practice:
 
 def introduce(practice: Practice) -> None:
     """Let higher rooms be woken by lower ones in the same unit of work."""
-    for room in _there(SUBSCRIBERS):
-        try:
-            module = import_module(f"telepsych.{room}")
-        except ImportError:
-            continue
-        for event, subscriber in module.SUBSCRIBERS.items():
+    for room in SUBSCRIBERS:
+        for event, subscriber in room.items():
             practice.subscribe(event, subscriber)
 
 
@@ -88,16 +102,15 @@ def create_app(settings: Settings | None = None, practice: Practice | None = Non
     headers.protect(app, live_origins(practice.settings))
     errors.install(app)
     pages.install(app, strip=crisis().strip, navigation=_waiting(practice), name_of=_name_of(practice))
-    for room in _there(ROOMS):
-        module = import_module(f"telepsych.{room}")
-        app.register_blueprint(getattr(module, "bp", None) or module.live_bp)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
     return app
 
 
 def create_live(settings: Settings | None = None) -> Flask:
     """The live group's app: sockets only."""
     practice = open_practice(settings or Settings.load())
-    for room in _there(EVENTS):
+    for room in EVENTS:
         import_module(f"telepsych.{room}")
     app, _socketio = live.create_live(practice, web_of(practice), epochs=epochs_of)
     return app
@@ -175,7 +188,3 @@ def _name_of(practice: Practice) -> pages.NameOf:
             return found.name if found else ""
 
     return name
-
-
-def _there(rooms: Collection[str]) -> list[str]:
-    return [room for room in rooms if find_spec(f"telepsych.{room.split('.')[0]}") and find_spec(f"telepsych.{room}")]

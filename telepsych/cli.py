@@ -197,8 +197,7 @@ def _events() -> Iterator[DoorLine]:
     from telepsych.web.live_events import events
 
     for room in app.EVENTS:
-        if _is_there(room):
-            import_module(f"telepsych.{room}")
+        import_module(f"telepsych.{room}")
     for name, event in sorted(events.items()):
         policy = getattr(event.handler, "telepsych_policy", "open session; policy in the handler")
         yield DoorLine("event", name, policy)

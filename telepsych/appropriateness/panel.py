@@ -28,6 +28,7 @@ class Evidence:
     as_of: int | None
     source: str
     also: str = ""
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,8 @@ def _is_observed(datum: Mapping[str, Any]) -> bool:
 
 def _evidence(datum: Mapping[str, Any]) -> Evidence:
     also = ", ".join(value_words(one) for one in datum["also"])
-    return Evidence(datum["label"], _standing_words(datum), datum["as_of"], source_words(datum["source"]), also)
+    words, source = _standing_words(datum), source_words(datum["source"])
+    return Evidence(datum["label"], words, datum["as_of"], source, also, is_known=datum["standing"] == "known")
 
 
 def _standing_words(datum: Mapping[str, Any]) -> str:

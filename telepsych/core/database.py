@@ -1,13 +1,11 @@
 """Engines and the base of all records. SQLite is the embedded default, PostgreSQL the same code at scale.
 
-SQLite rules: WAL, `synchronous=FULL`, foreign keys, `secure_delete`; a unit that writes begins IMMEDIATE, behind an
-in-process lock with a timeout and then a lock file, because SQLite's own busy handler starves writers. Engines with
+SQLite rules: WAL, `synchronous=FULL`, foreign keys, `secure_delete`; a unit that writes begins IMMEDIATE, behind a
+line of threads with a timeout and then a lock file, because SQLite's own busy handler starves writers. Engines with
 the WAL-reset corruption bug (before 3.51.3, but for the back-ports) get a rollback journal instead.
 """
 
-import fcntl
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,16 +18,13 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import Pool
 
 from telepsych.core.errors import Unavailable
+from telepsych.core.lines import ThreadLine, lock_file
 
 try:
     import pysqlite3 as sqlite
 except ImportError:  # the wheel exists for Linux on x86-64 only
     import sqlite3 as sqlite
 
-POLITE = 0.001
-"""Seconds that a process with writers of its own leaves the lock file to others after each write."""
-LONGEST_PAUSE = 0.001
-"""Seconds between looks at the lock file: shorter than the pause above, so that every process gets its turn."""
 NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -93,11 +88,11 @@ def _open_postgres(url: str, pool: type[Pool] | None) -> Engine:
 
 
 class WriteLock:
-    """Lets one writer at a time into a SQLite file: first among threads, then among processes. Nothing elsewhere."""
+    """Lets one writer at a time into a SQLite file, in the order in which they came: first among the threads of the
+    process, then among processes. Nothing elsewhere."""
 
     def __init__(self, engine: Engine, wait: float = 10.0) -> None:
-        self._threads = threading.Lock()
-        self._waiting = 0
+        self._threads = ThreadLine()
         self._wait = wait
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         self._file = f"{path}.lock" if path else None
@@ -108,34 +103,16 @@ class WriteLock:
         if self._file is None:
             yield
             return
-        deadline = time.monotonic() + self._wait
-        self._waiting += 1
-        try:
-            if not self._threads.acquire(timeout=self._wait):
-                raise Unavailable
-        finally:
-            self._waiting -= 1
+        arrived = time.monotonic_ns()
+        if not self._threads.join(self._wait):
+            raise Unavailable
         try:
             handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                _lock_file(handle, deadline)
+                if not lock_file(handle, arrived, self._wait):
+                    raise Unavailable
                 yield
             finally:
                 os.close(handle)
-                if self._waiting:  # or this process's threads would hand the file on among themselves for ever
-                    time.sleep(POLITE)
         finally:
-            self._threads.release()
-
-
-def _lock_file(handle: int, deadline: float) -> None:
-    pause = 0.0002
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise Unavailable from None
-            time.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            self._threads.leave()

@@ -51,10 +51,8 @@ class Bus(Protocol):
     def put(self, session: Session, news: Sequence[News], now: int) -> None: ...
 
 
-class Subscriber(Protocol):
-    """A higher room that a lower one wakes inside the same unit of work, without knowing it."""
-
-    def __call__(self, work: "Work", **facts: Any) -> None: ...
+Subscriber = Callable[..., None]
+"""A higher room that a lower one wakes inside the same unit of work, without knowing it: `(work, **facts)`."""
 
 
 @dataclass

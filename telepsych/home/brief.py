@@ -61,6 +61,8 @@ class BriefScore:
     maximum: int
     band: str
     change_words: str
+    moved: str
+    meaning: str
     answered: int
     asked: int
     confidential: bool
@@ -124,8 +126,8 @@ def glance(work: Work, patient_id: UUID) -> list[tuple[str, str, str]]:
         (gettext("Call back"), str(phone.value) if phone else patient.phone or gettext("Unknown"), ""),
         (
             gettext("Emergency contact"),
-            f"{contact.name} ({contact.relationship}), {contact.phone}" if contact else gettext("None"),
-            stale,
+            f"{contact.name} ({contact.relationship})" if contact else gettext("None"),
+            " · ".join(filter(None, [contact.phone if contact else "", stale])),
         ),
     ]
 
@@ -187,10 +189,26 @@ def _score(line: ScoreLine) -> BriefScore:
         maximum=line.maximum,
         band=line.band,
         change_words=line.change.clinician if line.change else "",
+        moved=_moved(line),
+        meaning=_meaning(line),
         answered=line.answered,
         asked=line.asked,
         confidential=line.confidential,
     )
+
+
+def _moved(line: ScoreLine) -> str:
+    """14 → 8 (−6), with the sign that a number has in print."""
+    if line.change is None:
+        return ""
+    points = f"{line.change.points:+d}".replace("-", "−").replace("+0", "0")
+    return f"{line.change.before} → {line.change.now} ({points})"
+
+
+def _meaning(line: ScoreLine) -> str:
+    """What the instrument says about a change of this size."""
+    told = "; ".join(rule.clinician for rule in line.change.rules) if line.change else ""
+    return told[:1].upper() + told[1:]
 
 
 def _medicine(line: medications.MedicineLine, told: Any) -> BriefMedicine:
@@ -221,7 +239,7 @@ def words_of(field: ChartField, value: Any) -> str:
     if field.kind == "yes_no":
         return gettext("Yes") if value else gettext("No")
     if field.kind == "choice":
-        return labels.get(value, value)
+        return str(labels.get(value, value))
     if field.kind == "blood_pressure":
         return f"{value['systolic']}/{value['diastolic']} {field.unit}, {date_iso(value['on'])}"
     if field.kind == "dated_number":

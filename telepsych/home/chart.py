@@ -18,7 +18,7 @@ from telepsych.patients import service as patients
 from telepsych.patients.models import Patient
 from telepsych.triage import service as triage
 from telepsych.visits import service as visits
-from telepsych.web.dates import short_day
+from telepsych.web.dates import date_iso, short_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ def about(work: Work, patient: Patient) -> str:
     """Age, pronouns and birth date in one line."""
     age = patients.age(patient, work.now, work.practice.settings.tz)
     return " · ".join(
-        one for one in (str(age), patient.pronouns, gettext("born %(day)s") % {"day": patient.birth_date}) if one
+        one
+        for one in (str(age), patient.pronouns, gettext("born %(day)s") % {"day": date_iso(patient.birth_date)})
+        if one
     )
 
 

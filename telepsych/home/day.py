@@ -1,13 +1,14 @@
 """The clinician's day: each visit, how far it is prepared, and what stands out."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from flask import url_for
 
 from telepsych.appropriateness import service as appropriateness
 from telepsych.core.actor import Role
+from telepsych.core.clock import to_micros
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.patients import service as patients
@@ -16,6 +17,7 @@ from telepsych.visits import check_in
 from telepsych.visits import service as visits
 from telepsych.visits.models import Visit
 from telepsych.visits.states import OPEN, VisitState
+from telepsych.web import dates
 
 TONES = {"L0": "ok", "L1": "info", "L2": "warn", "L3": "danger", "L4": "danger"}
 
@@ -50,9 +52,10 @@ class VisitRow:
 
 @dataclass(frozen=True, slots=True)
 class DayPage:
-    """A day: ISO dates, and its visits in order."""
+    """A day: ISO dates, how the day is called, and its visits in order."""
 
     day: str
+    title: str
     before: str
     after: str
     visits: list[VisitRow]
@@ -62,8 +65,9 @@ def build(work: Work, day: date) -> DayPage:
     """A clinician's own visits; for the rest of the care team everybody's."""
     mine = work.actor.id if work.actor.has(Role.CLINICIAN) else None
     rows = [_row(work, visit) for visit in visits.of_day(work, mine, day)]
-    one = timedelta(days=1)
-    return DayPage(day.isoformat(), (day - one).isoformat(), (day + one).isoformat(), rows)
+    one, noon = timedelta(days=1), datetime.combine(day, time(12), work.practice.settings.tz)
+    title = dates.day(to_micros(noon))
+    return DayPage(day.isoformat(), title, (day - one).isoformat(), (day + one).isoformat(), rows)
 
 
 def level_pill(work: Work, visit_id: UUID) -> Pill | None:
@@ -118,6 +122,6 @@ def _scores(work: Work, patient_id: UUID) -> str:
     for line in questionnaires.latest(work, patient_id):
         if line.total is None:
             continue
-        moved = f" ({line.change.points:+d})" if line.change else ""
+        moved = f" ({line.change.points:+d})".replace("-", "−") if line.change else ""
         words.append(f"{line.short_name} {line.total}{moved}")
     return " · ".join(words)

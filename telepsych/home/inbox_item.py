@@ -233,9 +233,7 @@ def _happenings() -> dict[Happening, str]:
 def glance(work: Work, patient: Patient) -> list[tuple[str, str, str]]:
     """What somebody needs before they call, as term, value and a small word under it."""
     known = patients.facts_of(work, patient.id)
-    zone = work.practice.settings.tz
     lines = [
-        (gettext("Age"), str(patients.age(patient, work.now, zone)), patient.pronouns),
         (gettext("Phone"), *_phone(patient, known)),
         (gettext("Where they were last"), *_place(known)),
         (gettext("Medicines"), _medicines(known), ""),
@@ -286,7 +284,7 @@ def _contact(work: Work, patient_id: UUID) -> tuple[str, str]:
         return "", ""
     who = f"{contact.name} ({contact.relationship})" if contact.relationship else contact.name
     stale = gettext("not confirmed for 180 days") if patients.contact_is_stale(contact, work.now) else ""
-    return f"{who} {contact.phone}", stale
+    return who, " · ".join(filter(None, [contact.phone, stale]))
 
 
 def _next_visit(work: Work, patient_id: UUID) -> tuple[str, str]:

@@ -77,7 +77,7 @@ def _patient() -> dict[VisitState, str]:
 
 def _clinician() -> dict[VisitState, str]:
     return {
-        VisitState.BOOKED: gettext("%(name)s has not checked in yet."),
+        VisitState.BOOKED: gettext("%(name)s has not finished checking in."),
         VisitState.CHECKED_IN: gettext("%(name)s has checked in."),
         VisitState.WAITING: gettext("%(name)s is waiting."),
         VisitState.ADMITTED: gettext("The visit is going on."),

@@ -52,7 +52,7 @@ def running(practice: Practice, workers: int, app: str = REAL) -> Iterator[Group
     door = socket.create_server(("127.0.0.1", 0))
     command = [
         *(sys.executable, "-m", "gunicorn", "--bind", f"fd://{door.fileno()}", "--workers", str(workers), "--preload"),
-        *("--worker-class", "gthread", "--threads", "4", "--no-control-socket", "--graceful-timeout", "1"),
+        *("--worker-class", "gthread", "--threads", "4", "--no-control-socket", "--graceful-timeout", "20"),
         *("--log-level", "critical", "--pythonpath", str(HERE), app),
     ]
     environment = os.environ | {
@@ -69,7 +69,7 @@ def running(practice: Practice, workers: int, app: str = REAL) -> Iterator[Group
         yield group
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(40)
 
 
 @dataclass
@@ -146,19 +146,6 @@ class Browser:
                     return
         with record.lock:
             record.acknowledged[name] = answer["seq"]
-
-    def everything(self, conversation: str) -> list[dict[str, Any]]:
-        """All letters as a reader finds them, from the beginning."""
-        events: list[dict[str, Any]] = []
-        after = 0
-        while True:
-            status, found = self.ask("GET", f"{conversation}/sync?after={after}")
-            if status != 200:
-                continue
-            if not found["events"]:
-                return events
-            events += found["events"]
-            after = found["up_to"]
 
 
 def kill_while_sending(group: Group, workers: int, record: Record, kills: int) -> None:

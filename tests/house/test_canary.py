@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from flask import Flask
+from flask import Flask, request
 from support.cast import Cast
 
-from house.canary import Board, files_under, sealed_values, traces
+from house.canary import Board, Typist, files_under, sealed_values, traces
 from house.canary_story import ACTS, ClientFor, Story, everybody_leaves, provoke_defects, refuse_everything
 from telepsych.core.work import Practice
 from telepsych.crypto.sealed import registry
@@ -161,6 +161,20 @@ def test_a_canary_is_known_again_in_every_form(form: str) -> None:
     }.get(form, base64.b64encode(text.encode()))
     assert f"here ({form})" in board.hits(b"before" + written + b"after")
     assert not Board().hits(written)
+
+
+def test_a_canary_in_a_header_a_title_or_a_link_is_noticed_and_so_is_a_field_left_out() -> None:
+    app, board = Flask("careless"), Board()
+
+    @app.post("/")
+    def careless() -> tuple[str, int, dict[str, str]]:
+        name = request.form["name"]
+        page = f'<title>{name}</title><a href="/?{name}"></a><form method="post" action="/"><input name="other"></form>'
+        return page, 303, {"Location": f"/?name={name}"}
+
+    Typist(board, app, app.test_client()).open("POST", "/", data={"name": board.canary("name")})
+    assert board.leaks == [f"{what} of POST / (raw)" for what in ("a header", "the title", "a link")]
+    assert board.untyped() == ["/: other"]
 
 
 def written_out(journal: Path) -> str:

@@ -3,17 +3,18 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from support.practice import build_practice
 
 from telepsych.core.actor import Actor
+from telepsych.core.database import open_engine
 from telepsych.core.errors import Conflict, Unavailable
 from telepsych.core.ids import new_id
 from telepsych.core.work import Practice
@@ -23,7 +24,11 @@ from telepsych.messaging.models import Message
 if TYPE_CHECKING:
     from support.cast import Cast, Member
 
-LETTERS, TIMES_EACH, CHANGED, THREADS = 60, 24, 120, 8
+LETTERS, TIMES_EACH, CHANGED, THREADS = 40, 22, 120, 8
+
+Send = Callable[[Practice, Actor, UUID, UUID, str], service.Sent]
+Answers = dict[tuple[UUID, str], set[tuple[UUID, int] | None]]
+"""What all who sent some words under a name were told: which letter it became, or None for a conflict."""
 
 
 @pytest.fixture
@@ -52,51 +57,64 @@ def send(worker: Practice, actor: Actor, where: UUID, name: UUID, body: str) -> 
             continue
 
 
-def test_thousands_of_repeats_leave_one_letter_each(cast: "Cast", workers: list[Practice]) -> None:
-    where, actor = begun(cast, cast.patient), cast.patient.actor()
-    names = [new_id() for _ in range(LETTERS)]
+def storm(workers: list[Practice], actor: Actor, where: UUID, send: Send, letters: int, changed: int) -> Answers:
+    """Send letters many times each, in any order, at once and over all workers; some of them with other words."""
+    chance = random.Random(7)
+    names = [new_id() for _ in range(letters)]
     attempts = [(name, f"Letter {name}") for name in names for _ in range(TIMES_EACH)]
-    attempts += [(random.choice(names), "Other words") for _ in range(CHANGED)]
-    random.Random(7).shuffle(attempts)
-    answers: dict[UUID, set[tuple[UUID, int]]] = {name: set() for name in names}
-    refused: Counter[UUID] = Counter()
-    lock = threading.Lock()
+    attempts += [(name, f"Other words {name}") for name in chance.choices(names, k=changed)]
+    chance.shuffle(attempts)
+    answers: Answers = {attempt: set() for attempt in attempts}
 
     def attempt(place: int) -> None:
         name, body = attempts[place]
         try:
-            sent = send(workers[place % 2], actor, where, name, body)
-            with lock:
-                answers[name].add((sent.id, sent.seq))
+            sent = send(workers[place % len(workers)], actor, where, name, body)
+            answers[name, body].add((sent.id, sent.seq))
         except Conflict:
-            with lock:
-                refused[name] += 1
+            answers[name, body].add(None)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(attempt, range(len(attempts))))
+    return answers
+
+
+def letters_in(cast: "Cast", where: UUID) -> tuple[service.Letter, ...]:
     with cast.begin(cast.patient, writes=False) as work:
-        letters = service.thread(work, where).letters
+        return service.thread(work, where).letters
+
+
+def doubled(letters: Iterable[service.Letter]) -> list[str]:
+    """Words that stand there more than once; every name has words of its own."""
+    return [body for body, times in Counter(letter.body for letter in letters).items() if times > 1]
+
+
+def test_a_thousand_repeats_leave_one_letter_each(cast: "Cast", workers: list[Practice]) -> None:
+    where = begun(cast, cast.patient)
+    answers = storm(workers, cast.patient.actor(), where, send, LETTERS, CHANGED)
+    letters = letters_in(cast, where)
+    assert doubled(letters) == []
     assert [letter.seq for letter in letters] == list(range(1, LETTERS + 1))
-    assert {letter.client_id for letter in letters} == set(names)
-    assert all(len(given) == 1 for given in answers.values())
-    assert sum(refused.values()) >= CHANGED  # whichever words came first were kept, all others told so
+    kept = {(letter.client_id, letter.body): (letter.id, letter.seq) for letter in letters}
+    assert {name for name, _body in kept} == {name for name, _body in answers}
+    # Whichever words came first were kept: all who sent those were told the same, all others of the conflict.
+    assert answers == {attempt: {kept.get(attempt)} for attempt in answers}
+    assert None in set().union(*answers.values())
 
 
-def test_a_check_before_the_lock_alone_would_duplicate() -> None:
-    """The control: of two that look, see nothing and then insert, both insert. The service looks again in the lock."""
-    kept: list[str] = []
-    both_have_looked = threading.Barrier(2)
+def test_names_remembered_by_each_worker_for_itself_double_letters(cast: "Cast", workers: list[Practice]) -> None:
+    """The control: a server whose workers each remember in memory what they were sent. The same storm must show it."""
+    known: dict[tuple[int, UUID], service.Sent] = {}
 
-    def careless() -> None:
-        seen = "name" in kept
-        both_have_looked.wait(5)
-        if not seen:
-            kept.append("name")
+    def careless(worker: Practice, actor: Actor, where: UUID, name: UUID, body: str) -> service.Sent:
+        if (id(worker), name) not in known:
+            known[id(worker), name] = send(worker, actor, where, new_id(), body)
+        return known[id(worker), name]
 
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(careless) for _ in range(2)]:
-            done.result()
-    assert len(kept) == 2
+    where = begun(cast, cast.patient)
+    answers = storm(workers, cast.patient.actor(), where, careless, 3, 0)
+    assert len(doubled(letters_in(cast, where))) == 3
+    assert any(len(told) > 1 for told in answers.values())
 
 
 def test_a_reader_beside_eight_writers_misses_nothing(cast: "Cast", workers: list[Practice]) -> None:
@@ -127,8 +145,32 @@ def test_a_reader_beside_eight_writers_misses_nothing(cast: "Cast", workers: lis
         assert reading.result(60) == list(range(1, 8 * each + 1))
 
 
+def test_a_database_sequence_as_cursor_misses(new_database: Callable[..., str]) -> None:
+    """The control on PostgreSQL itself: of two who write at once, the one with the lower number commits last."""
+    engine = open_engine(new_database())
+    add = text("INSERT INTO letter DEFAULT VALUES RETURNING id")
+    seen: list[int] = []
+
+    def look() -> None:
+        with engine.connect() as reader:
+            after = {"after": max(seen, default=0)}
+            seen.extend(reader.scalars(text("SELECT id FROM letter WHERE id > :after ORDER BY id"), after))
+
+    with engine.begin() as setup:
+        setup.execute(text("CREATE TABLE letter (id bigserial PRIMARY KEY)"))
+    with engine.connect() as slow, engine.connect() as fast:
+        assert (slow.scalar(add), fast.scalar(add)) == (1, 2)
+        fast.commit()
+        look()
+        slow.commit()
+        look()
+        assert fast.scalar(text("SELECT count(*) FROM letter")) == 2
+    engine.dispose()
+    assert seen == [2]
+
+
 def test_a_cursor_over_numbers_that_commit_late_misses(cast: "Cast") -> None:
-    """The control: numbers given out before the commit become visible out of order, and a cursor skips the late one."""
+    """The control on both: numbers given out before the commit become visible out of order, and a cursor skips the late one."""
     where = begun(cast, cast.patient)
     early, late = new_id(), new_id()  # as a database sequence hands them out: in order, before anything commits
     seen_by_cursor: list[UUID] = []
