@@ -104,13 +104,17 @@ def letters(work: Work, patient_id: UUID, endpoint: str) -> list[LetterRow]:
     return [
         LetterRow(
             title=line.reason_label,
-            text=f"{line.last_author.name}: {line.excerpt}" if line.last_author else line.excerpt,
+            text=f"{_author(work, line.last_author)}: {line.excerpt}" if line.last_author else line.excerpt,
             href=url_for(endpoint, conversation_id=line.conversation_id),
             at=line.last_at,
             unread=line.unread,
         )
         for line in lines
     ]
+
+
+def _author(work: Work, who: Named) -> str:
+    return gettext("You") if who.id == work.actor.person_id else who.name
 
 
 def _greeting(work: Work, name: str) -> str:

@@ -113,6 +113,12 @@ def forget_visitor() -> None:
     g.pop("_login_user", None)
 
 
+def stop_asking() -> None:
+    """A database is away: for the rest of this request nobody is known, so that the apology can be shown without it."""
+    g.visitor = Visitor(NOBODY)
+    g.pop("_login_user", None)
+
+
 def _recognise() -> Visitor:
     token = request.cookies.get(cookie_name(), "")
     if not token:

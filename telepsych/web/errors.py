@@ -20,7 +20,7 @@ from telepsych.core.errors import (
     TooMany,
     Unavailable,
 )
-from telepsych.web.doors import practice, visitor
+from telepsych.web.doors import practice, stop_asking, visitor
 from telepsych.web.sessions import Standing
 
 log = logging.getLogger("telepsych.web")
@@ -44,6 +44,8 @@ def expected(error: TelepsychError) -> ResponseReturnValue:
     """An error of our family."""
     if isinstance(error, Refused):
         _note_refusal(error)
+    if isinstance(error, Unavailable):
+        stop_asking()
     if isinstance(error, SignInNeeded) and not wants_json():
         return redirect(url_for("accounts.sign_in_page", next=_way_back() or None))
     return answer(error)

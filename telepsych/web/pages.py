@@ -15,7 +15,7 @@ from telepsych.core import words
 from telepsych.core.actor import Actor, Decision, Role
 from telepsych.core.errors import NotFound
 from telepsych.core.words import gettext
-from telepsych.web import assets, charts, dates, drafts
+from telepsych.web import assets, charts, dates, drafts, phrases
 from telepsych.web.csrf import csrf_token
 from telepsych.web.doors import begin, practice, public, visitor
 from telepsych.web.headers import csp_nonce
@@ -94,7 +94,7 @@ class Frame:
             "theme": _theme(),
             "crisis_strip": self.strip,
             "practice_name": settings.practice_name,
-            "practice_phone": settings.practice_phone,
+            "practice_phone": phrases.phone(settings.practice_phone),
             "idle_seconds": settings.staff_idle if me.is_workforce else settings.patient_idle,
             "owner": _owner(who.actor),
             "script_words": script_words,
@@ -128,7 +128,7 @@ def install(
     environment.globals.update(
         csrf_token=csrf_token, csp_nonce=csp_nonce, asset=assets.url, score_drawing=charts.draw, initials=initials
     )
-    environment.filters.update(dates.FILTERS)
+    environment.filters.update(dates.FILTERS | phrases.FILTERS)
     app.context_processor(frame.context)
     app.register_blueprint(bp)
     app.after_request(drop_sent_draft)

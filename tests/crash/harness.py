@@ -52,7 +52,17 @@ def running(practice: Practice, workers: int, app: str = REAL) -> Iterator[Group
     door = socket.create_server(("127.0.0.1", 0))
     command = [
         *(sys.executable, "-m", "gunicorn", "--bind", f"fd://{door.fileno()}", "--workers", str(workers), "--preload"),
-        *("--worker-class", "gthread", "--threads", "4", "--no-control-socket", "--graceful-timeout", "20"),
+        *(
+            "--worker-class",
+            "gthread",
+            "--threads",
+            "4",
+            "--no-control-socket",
+            "--graceful-timeout",
+            "20",
+            "--keep-alive",
+            "0",
+        ),
         *("--log-level", "critical", "--pythonpath", str(HERE), app),
     ]
     environment = os.environ | {
@@ -148,12 +158,12 @@ class Browser:
             record.acknowledged[name] = answer["seq"]
 
 
-def kill_while_sending(group: Group, workers: int, record: Record, kills: int) -> None:
-    """Kill random workers, each time after more letters have been taken, at a random moment of the next ones."""
+def kill_while_sending(group: Group, workers: int, record: Record, kills: int, letters: int = 2) -> None:
+    """Kill random workers, each time after so many more letters were taken, at a random moment of the next ones."""
     chance, moment = random.Random(11), threading.Event()
     for _ in range(kills):
-        before = len(record.acknowledged)
-        wait_until(lambda before=before: len(record.acknowledged) > before + 1, 60)  # type: ignore[misc]
+        wanted = len(record.acknowledged) + letters
+        wait_until(lambda wanted=wanted: len(record.acknowledged) >= wanted, 60)  # type: ignore[misc]
         wait_until(lambda: len(group.workers()) == workers, 60)
         moment.wait(chance.random() * 0.04)
         victims = group.workers()

@@ -64,9 +64,9 @@ def test_fifty_deaths_lose_nothing_and_double_nothing(
     living: Cast, client_for: "Callable[[Member], Client]", practice: Practice
 ) -> None:
     record = Record()
-    with running(practice, WORKERS, REAL) as group:
-        with sending(group, client_for(living.patient), record) as conversation_id:
-            kill_while_sending(group, WORKERS, record, KILLS)
+    client = client_for(living.patient)
+    with running(practice, WORKERS, REAL) as group, sending(group, client, record) as conversation_id:
+        kill_while_sending(group, WORKERS, record, KILLS)
     events = standing(living, conversation_id)
     assert record.unexpected == []
     assert len(record.acknowledged) >= 2 * KILLS
@@ -83,10 +83,10 @@ def test_a_server_that_answers_before_it_commits_is_caught(
 ) -> None:
     """The control: without a death it keeps everything and looks honest; with a few, letters are missing."""
     record = Record()
-    with running(practice, WORKERS, CARELESS) as group:
-        with sending(group, client_for(living.patient), record) as conversation_id:
-            kill_while_sending(group, WORKERS, record, kills)
-            wait_until(lambda: len(record.acknowledged) >= 30, 60)
+    client = client_for(living.patient)
+    with running(practice, WORKERS, CARELESS) as group, sending(group, client, record) as conversation_id:
+        kill_while_sending(group, WORKERS, record, kills, letters=20)
+        wait_until(lambda: len(record.acknowledged) >= 30, 60)
     events = standing(living, conversation_id)
     assert record.unexpected == []
     assert bool(record.lost(events)) is (kills > 0)

@@ -66,10 +66,9 @@ class Board:
 
     def hits(self, data: bytes, *, with_secrets: bool = True) -> set[str]:
         """What of this board lies in some bytes, by its place and form."""
-        found: set[str] = set()
-        if any(trace in data for trace in traces(self.mark.encode()).values()):
-            named = {text.encode(): place for text, place in self.named.items()}
-            found |= set(_named_in(data, named)) or {"a part of a canary"}
+        near = _around(data, traces(self.mark.encode()).values())
+        named = {text.encode(): place for text, place in self.named.items()}
+        found = set(_named_in(near, named)) or ({"a part of a canary"} if near else set())
         return found | (set(_named_in(data, self.secrets)) if with_secrets else set())
 
 
@@ -88,6 +87,17 @@ def traces(text: bytes) -> dict[str, bytes]:
         whole = base64.b64encode(bytes(offset) + text)
         found[f"base64 at {offset}"] = whole[math.ceil(offset * 8 / 6) : (offset + len(text)) * 8 // 6]
     return found
+
+
+def _around(data: bytes, marks: Iterable[bytes]) -> bytes:
+    """The places of some bytes where a mark stands, the first hundred."""
+    found = []
+    for mark in marks:
+        at = data.find(mark)
+        while at >= 0 and len(found) < 100:
+            found.append(data[max(0, at - 8) : at + 64])
+            at = data.find(mark, at + 1)
+    return b"\n".join(found)
 
 
 def _named_in(data: bytes, named: Mapping[bytes, str]) -> Iterator[str]:

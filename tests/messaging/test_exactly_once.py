@@ -170,7 +170,7 @@ def test_a_database_sequence_as_cursor_misses(new_database: Callable[..., str]) 
 
 
 def test_a_cursor_over_numbers_that_commit_late_misses(cast: "Cast") -> None:
-    """The control on both: numbers given out before the commit become visible out of order, and a cursor skips the late one."""
+    """The control on both: numbers given out before the commit become visible out of order; a cursor skips one."""
     where = begun(cast, cast.patient)
     early, late = new_id(), new_id()  # as a database sequence hands them out: in order, before anything commits
     seen_by_cursor: list[UUID] = []

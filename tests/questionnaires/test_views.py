@@ -124,7 +124,7 @@ def test_a_safety_answer_leads_to_the_calm_page_and_on(cast: Cast, client_for: C
     assert 'href="tel:988"' in text
     assert 'href="tel:911"' in text
     assert "I am safe right now" in text
-    assert "24 at 2:00 PM (Eastern)" in text
+    assert "24 at 2:00\xa0PM (Eastern)" in text
     assert client.get(f"/questionnaires/{response}").headers["Location"] == where
     assert send(client, where, safe="1") == where
     assert "You told us at" in page(client, where)

@@ -26,13 +26,20 @@ def in_page(app: Flask, source: str, **names: Any) -> str:
 def test_dates_are_said_where_the_practice_is(app: Flask) -> None:
     with app.test_request_context("/"):
         assert dates.day(AFTERNOON) == "Thursday, November 26"
-        assert dates.time(AFTERNOON) == "2:30 PM"
-        assert dates.daytime(AFTERNOON) == "Thursday, November 26 at 2:30 PM (Eastern)"
-        assert dates.short(AFTERNOON) == "Nov 26, 2:30 PM"
-        assert dates.short(AFTERNOON - 365 * DAY) == "Nov 26, 2025, 2:30 PM"
+        assert dates.time(AFTERNOON) == "2:30\xa0PM"
+        assert dates.daytime(AFTERNOON) == "Thursday, November 26 at 2:30\xa0PM (Eastern)"
+        assert dates.short(AFTERNOON) == "Nov 26, 2:30\xa0PM"
+        assert dates.short(AFTERNOON - 365 * DAY) == "Nov 26, 2025, 2:30\xa0PM"
         assert dates.machine(AFTERNOON) == "2026-11-26T19:30:00+00:00"
         assert dates.date_iso("2026-11-26") == "November 26, 2026"
         assert dates.date_iso("never") == "never"
+
+
+def test_a_phone_number_stays_on_one_line(app: Flask) -> None:
+    said = in_page(app, "{{ words | unbroken }} {{ '(203) 555-0100' | phone }} {{ '' | phone }}", words="Call <b> 1-800-467-3135")
+    assert '&lt;b&gt; <span class="unbroken">1-800-467-3135</span>' in said
+    assert '<a class="unbroken" href="tel:2035550100">(203) 555-0100</a>' in said
+    assert in_page(app, "{{ '2026-11-26, 12-34' | unbroken }}") == "2026-11-26, 12-34"
 
 
 def test_time_left_and_gone(app: Flask, practice: Any) -> None:
@@ -41,7 +48,7 @@ def test_time_left_and_gone(app: Flask, practice: Any) -> None:
         said = [dates.until(now + span) for span in (12 * MINUTE, 80 * MINUTE, 3 * HOUR, 3 * DAY, -25 * MINUTE)]
         assert said == ["12 min", "1 h 20 m", "3 h", "3 days", "25 min late"]
         assert dates.ago(now - 5 * MINUTE) == "5 min ago"
-        assert dates.short(now) == "10:00 AM"
+        assert dates.short(now) == "10:00\xa0AM"
 
 
 def test_a_missing_name_is_false_when_asked_and_an_error_when_shown(app: Flask) -> None:

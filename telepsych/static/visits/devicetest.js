@@ -10,6 +10,7 @@
  *   data-role="status"   role="status": what to do or what is wrong
  *   data-role="again"    button to try again, hidden at first
  *   data-role="go-on"    link or button to go on, hidden at first; shown when the microphone works
+ *   data-role="skip"     how to go on without the test; away once one can go on with it
  *   data-role="phone"    how to go on by phone, hidden at first; shown when something is missing
  *
  * Words: checking, speak, quiet, passed, passed_sound and those for missing devices (words.js).
@@ -106,6 +107,7 @@ export default class DeviceTest {
     show(part(this.element, "start"), false);
     show(part(this.element, "again"), again);
     show(part(this.element, "go-on"), goOn);
+    show(part(this.element, "skip"), !goOn);
     show(part(this.element, "phone"), phone);
   }
 
