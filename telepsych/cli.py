@@ -133,7 +133,7 @@ def demo(data: Path | None, port: int, fresh: bool, seed_only: bool) -> None:
     commands.prepare(settings)
     if not demo_folder.is_seeded(settings):
         click.echo("Making the fictional practice ...")
-        _seed(settings)
+    _seed(settings)
     if seed_only:
         click.echo(demo_folder.sign_ins(settings))
     else:
@@ -141,10 +141,15 @@ def demo(data: Path | None, port: int, fresh: bool, seed_only: bool) -> None:
 
 
 def _seed(settings: "Settings") -> None:
-    from telepsych.demo.seed import seed
+    """Make the fictional practice; where it is there already, see that a visit lies ahead."""
+    from telepsych.demo.seed import refresh, seed
+    from telepsych.server import demo_folder
 
     with opened(settings) as practice:
-        seed(practice)
+        if demo_folder.is_seeded(settings):
+            refresh(practice)
+        else:
+            seed(practice)
 
 
 @dataclass(frozen=True, slots=True)

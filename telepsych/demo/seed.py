@@ -29,6 +29,7 @@ from telepsych.patients.models import Authority
 from telepsych.questionnaires import service as questionnaires
 from telepsych.scheduling import service as scheduling
 from telepsych.triage import service as triage
+from telepsych.visits import service as visits
 
 ACCOUNTS = "accounts.json"
 OPTIONS = ("not_at_all", "several_days", "more_than_half", "nearly_every_day")
@@ -77,6 +78,18 @@ def seed(practice: Practice, *, visits: bool = True) -> list[dict[str, str]]:
         practice.clock = present
     _write(practice.settings.data / ACCOUNTS, made.accounts)
     return made.accounts
+
+
+def refresh(practice: Practice) -> None:
+    """Book another visit for the first patient when the last one is past: the demo is opened on other days too."""
+    with practice.begin(command("demo"), public="demo") as work:
+        juniper = accounts.find_by_email(work, "juniper@example.org")
+        sage = accounts.find_by_email(work, "sage@example.org")
+        patient = patients.patient_of_person(work, juniper.id) if juniper else None
+        if patient is None or sage is None or visits.upcoming(work, patient.id):
+            return
+        soon = work.now + 10 * MINUTE
+        scheduling.book(work, patient.id, sage.id, soon - soon % (5 * MINUTE), 25, "Medication follow-up")
 
 
 def _people(made: Seed) -> None:

@@ -153,7 +153,11 @@ def _score_flags(lines: list[ScoreLine]) -> list[FlagNote]:
 def _report_flags(report: medications.Report | None) -> list[FlagNote]:
     if report is None:
         return []
-    return [FlagNote(TONES[one.priority], one.title, one.words) for one in report.raised]
+    told = gettext("The patient was told: “{words}”")
+    return [
+        FlagNote(TONES[one.priority], one.title, told.format(words=one.words) if one.words else "")
+        for one in report.raised
+    ]
 
 
 def _item_flags(work: Work, patient_id: UUID) -> list[FlagNote]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import url_for
 
+from telepsych.accounts.service import Named
 from telepsych.core.actor import Relation
 from telepsych.core.clock import from_micros
 from telepsych.core.words import gettext, ngettext
