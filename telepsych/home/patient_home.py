@@ -115,7 +115,7 @@ def letters(work: Work, patient_id: UUID, endpoint: str) -> list[LetterRow]:
 
 
 def _author(work: Work, who: Named) -> str:
-    return gettext("You") if who.id == work.actor.person_id else who.name
+    return gettext("You") if who.id == work.actor.id else who.name
 
 
 def _greeting(work: Work, name: str) -> str:

@@ -133,7 +133,14 @@ def acting_for(work: Work, patient_id: UUID) -> list[ActsFor]:
     holding = set(work.session.scalars(in_force))
     names = accounts.names_of(work, [row.person_id for row in rows])
     return [
-        ActsFor(row.id, names[row.person_id], row.authority, row.opens_confidential, row.document, row.id in holding)
+        ActsFor(
+            row.id,
+            names[row.person_id],
+            Authority(row.authority),
+            row.opens_confidential,
+            row.document,
+            row.id in holding,
+        )
         for row in rows
     ]
 

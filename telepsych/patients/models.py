@@ -69,12 +69,13 @@ class Proxy(Sealed, Base):
     id = key()
     patient_id: Mapped[UUID] = ref("patient.id")
     person_id: Mapped[UUID] = ref("person.id")
-    authority: Mapped[Authority] = state(Authority)
     opens_general: Mapped[bool] = flag(default=True)
     opens_confidential: Mapped[bool] = flag()
     valid_from: Mapped[int] = moment()
     valid_until: Mapped[int | None] = moment(optional=True)
     suspended_at: Mapped[int | None] = moment(optional=True)
+    authority: SealedField[str] = sealed_text()
+    """An `Authority`: that somebody has a conservator is health information."""
     document: SealedField[str] = sealed_text()
     """What was seen that shows the authority."""
 

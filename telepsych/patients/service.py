@@ -199,7 +199,7 @@ def add_proxy(
     proxy = Proxy(
         patient_id=patient_id,
         person_id=person_id,
-        authority=authority,
+        authority=authority.value,
         opens_general=Compartment.GENERAL in compartments,
         opens_confidential=Compartment.CONFIDENTIAL in compartments,
         valid_from=work.now,

@@ -47,22 +47,14 @@ class Group:
 
 @contextmanager
 def running(practice: Practice, workers: int, app: str = REAL) -> Iterator[Group]:
-    """Serve the practice with several processes until the block ends."""
+    """Serve the practice with several processes until the block ends. The careless ones may then put things right; the
+    real ones all die at once."""
     settings = practice.settings
     door = socket.create_server(("127.0.0.1", 0))
     command = [
         *(sys.executable, "-m", "gunicorn", "--bind", f"fd://{door.fileno()}", "--workers", str(workers), "--preload"),
-        *(
-            "--worker-class",
-            "gthread",
-            "--threads",
-            "4",
-            "--no-control-socket",
-            "--graceful-timeout",
-            "20",
-            "--keep-alive",
-            "0",
-        ),
+        *("--worker-class", "gthread", "--threads", "4", "--no-control-socket"),
+        *("--graceful-timeout", "20", "--keep-alive", "0"),
         *("--log-level", "critical", "--pythonpath", str(HERE), app),
     ]
     environment = os.environ | {
@@ -71,15 +63,21 @@ def running(practice: Practice, workers: int, app: str = REAL) -> Iterator[Group
         "TELEPSYCH_KEYSTORE_URL": settings.keystore_url,
     }
     with (settings.data / "http.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[door.fileno()], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, pass_fds=[door.fileno()], stdout=log, stderr=log, start_new_session=True
+        )
     group = Group(door.getsockname()[1], process)
     door.close()
     try:
         wait_until(lambda: len(group.workers()) == workers, 60)
         yield group
+        if app == CARELESS:
+            process.terminate()
+            process.wait(60)
     finally:
-        process.terminate()
-        process.wait(40)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @dataclass

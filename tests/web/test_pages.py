@@ -36,7 +36,9 @@ def test_dates_are_said_where_the_practice_is(app: Flask) -> None:
 
 
 def test_a_phone_number_stays_on_one_line(app: Flask) -> None:
-    said = in_page(app, "{{ words | unbroken }} {{ '(203) 555-0100' | phone }} {{ '' | phone }}", words="Call <b> 1-800-467-3135")
+    said = in_page(
+        app, "{{ words | unbroken }} {{ '(203) 555-0100' | phone }} {{ '' | phone }}", words="Call <b> 1-800-467-3135"
+    )
     assert '&lt;b&gt; <span class="unbroken">1-800-467-3135</span>' in said
     assert '<a class="unbroken" href="tel:2035550100">(203) 555-0100</a>' in said
     assert in_page(app, "{{ '2026-11-26, 12-34' | unbroken }}") == "2026-11-26, 12-34"
