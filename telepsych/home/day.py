@@ -48,6 +48,7 @@ class VisitRow:
     is_waiting: bool
     room_url: str
     close_url: str
+    summary_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,14 @@ def _row(work: Work, visit: Visit) -> VisitRow:
         is_waiting=visit.state is VisitState.WAITING,
         room_url=url_for("visits.show_room", visit_id=visit.id) if is_open and is_mine else "",
         close_url=url_for("visits.close", visit_id=visit.id) if visit.state is VisitState.ENDED and is_mine else "",
+        summary_url=summary_url(work, visit),
     )
+
+
+def summary_url(work: Work, visit: Visit) -> str:
+    """Where a clinician finds what was given to the patient; empty until there is something."""
+    is_there = visit.state is VisitState.SUMMARISED and work.actor.has(Role.CLINICIAN)
+    return url_for("visits.summary", visit_id=visit.id) if is_there else ""
 
 
 def _pills(work: Work, visit: Visit) -> list[Pill]:

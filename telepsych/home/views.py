@@ -39,6 +39,7 @@ class BriefPage:
     sentence: str
     room_url: str
     checklist_url: str
+    summary_url: str
     brief: brief.Brief
     glance: list[tuple[str, str, str]]
     steps: tuple[Step, ...]
@@ -61,8 +62,10 @@ def index() -> ResponseReturnValue:
     actor = visitor().actor
     if actor.has(Role.CLINICIAN):
         return _day_page()
-    if actor.is_workforce:
+    if actor.has(*CARE):
         return redirect(url_for("inbox.index"))
+    if actor.is_workforce:
+        return render_template("home/no_pages.html")
     return _patient_page()
 
 
@@ -174,6 +177,7 @@ def _brief(work: Work, patient_id: UUID, visit_id: UUID) -> BriefPage:
         sentence=visits.sentence_for(work, visit),
         room_url=url_for("visits.show_room", visit_id=visit.id) if mine and visit.state in OPEN else "",
         checklist_url=url_for("appropriateness.checklist", visit_id=visit.id),
+        summary_url=day.summary_url(work, visit),
         brief=brief.build(work, visit),
         glance=brief.glance(work, patient_id),
         steps=check_in.readiness(work, visit).steps,

@@ -41,12 +41,12 @@ from telepsych.triage import service as triage
 from telepsych.triage.content import Reason, reasons
 from telepsych.triage.models import ItemKind
 from telepsych.triage.priority import highest
-from telepsych.triage.screen import Screening
+from telepsych.triage.screen import Screening, shipped
 
 __all__ = [
     "Letter", "Line", "Note", "Sent", "Sync", "Thread", "add_note", "close_conversation", "conversations",
-    "help_of", "mark_read", "notes", "open_conversation", "readers_of", "reason_named", "send", "start", "sync",
-    "thread",
+    "help_of", "mark_read", "notes", "open_conversation", "prepare", "readers_of", "reason_named", "send", "start",
+    "sync", "thread",
 ]  # fmt: skip
 
 LONGEST = 20_000
@@ -144,6 +144,12 @@ def reason_named(reason_id: str) -> Reason | None:
 
 
 # Sending
+
+
+def prepare() -> None:
+    """Read the safety screen from its files, which takes half a second. Left to the first letter, it would happen in a
+    unit that keeps all other writers waiting, in every worker anew."""
+    shipped()
 
 
 def start(

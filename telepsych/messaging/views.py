@@ -22,6 +22,7 @@ from telepsych.web import dates, drafts
 from telepsych.web.doors import begin, practice, signed_in
 
 bp = Blueprint("messaging", __name__)
+bp.record_once(lambda _state: service.prepare())
 
 PEOPLE = (Role.PATIENT, Role.GUARDIAN)
 WRITERS = (*PEOPLE, Role.CLINICIAN, Role.STAFF, Role.MANAGER)

@@ -8,14 +8,18 @@ from uuid import UUID, uuid4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from telepsych.app import create_app
 from telepsych.core.actor import Compartment
 from telepsych.core.errors import Refused
 from telepsych.core.ids import new_id
 from telepsych.messaging import service
+from telepsych.triage.screen import shipped
 from telepsych.web import drafts
 
 if TYPE_CHECKING:
     from support.cast import Cast, Client, Member
+
+    from telepsych.core.work import Practice
 
     ClientFor = Callable[[Member], Client]
 
@@ -65,6 +69,12 @@ def test_after_words_of_danger_help_stands_above_the_letters(cast: "Cast", clien
     patient = client_for(cast.patient)
     page = patient.get(first_letter(patient, "I want to kill myself tonight")).text
     assert page.index('class="help-lines"') < page.index("I want to kill myself tonight")
+
+
+def test_the_safety_screen_is_read_before_any_letter(practice: "Practice") -> None:
+    shipped.cache_clear()
+    create_app(practice=practice)
+    assert shipped.cache_info().currsize == 1
 
 
 def test_what_was_typed_comes_back_with_the_error(cast: "Cast", client_for: "ClientFor") -> None:

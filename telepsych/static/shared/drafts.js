@@ -49,7 +49,7 @@ export default class Drafts {
     this.form.addEventListener("input", () => this.#typed(), { signal });
     this.form.addEventListener("change", () => this.#typed(), { signal });
     this.form.addEventListener("submit", () => this.#sending(), { signal });
-    this.form.addEventListener("draft:sent", () => this.#forget(), { signal });
+    this.form.addEventListener("draft:sent", (event) => this.#forgetFor(event), { signal });
     addEventListener("online", () => this.dirty && this.#save(), { signal });
     addEventListener("pagehide", () => this.#leave(), { signal });
     addEventListener("pageshow", (event) => event.persisted && (this.sent = false), { signal });
@@ -171,6 +171,12 @@ export default class Drafts {
     clearTimeout(this.timer);
     clearTimeout(this.localTimer);
     this.#keepHere();
+  }
+
+  /** Who sent the form may wait until the draft is gone, before drawing the form anew (`detail.until`). */
+  #forgetFor({ detail }) {
+    const forgotten = this.#forget();
+    detail?.until?.push(forgotten);
   }
 
   async #forget() {

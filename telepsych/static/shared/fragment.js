@@ -39,11 +39,13 @@ export default class Fragment {
     this.timer = setTimeout(() => this.refresh(), SOON);
   }
 
-  /** Ask the server again, and show what changed. */
+  /** Ask the server again, and show what changed. While a form is on its way its answer is what will be shown. */
   async refresh() {
+    if (this.sending) return;
     try {
       const response = await ask(this.url, { background: true, headers: { "X-Fragment": "1" } });
-      if (response.ok) this.#show(await response.text());
+      const text = await response.text();
+      if (response.ok && !this.sending) this.#show(text);
     } catch {
       // The content on the page stays; the next news or reconnection asks again.
     }
@@ -56,6 +58,7 @@ export default class Fragment {
     event.stopPropagation();
     if (form.dataset.sending) return;
     form.dataset.sending = "1";
+    this.sending = true;
     const body = new URLSearchParams(new FormData(form, event.submitter));
     try {
       const response = await ask(form.action, { method: "POST", body, headers: { "X-Fragment": "1" } });
@@ -65,13 +68,16 @@ export default class Fragment {
       this.#failed(form);
     } finally {
       delete form.dataset.sending;
+      this.sending = false;
     }
   }
 
   async #taken(form, response) {
     const text = await response.text();
     this.typed = false;
-    if (response.ok) form.dispatchEvent(new CustomEvent("draft:sent"));
+    const until = [];
+    if (response.ok) form.dispatchEvent(new CustomEvent("draft:sent", { detail: { until } }));
+    await Promise.all(until);
     if (response.redirected || !text.trim()) await this.#again();
     else this.#replace(text);
     this.element.dispatchEvent(new CustomEvent("fragment:posted", { bubbles: true, detail: { status: response.status } }));
