@@ -5,6 +5,7 @@ Every row comes from the service that a person would have used, at a moment of t
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from telepsych.accounts.models import Person
 from telepsych.core.actor import Compartment, command
 from telepsych.core.calendar import USUAL_WEEK
 from telepsych.core.clock import DAY, HOUR, MINUTE, FrozenClock, from_micros, to_micros
+from telepsych.core.errors import Conflict
 from telepsych.core.ids import new_id
 from telepsych.core.work import Practice, Work
 from telepsych.demo.people import PEOPLE, Someone
@@ -88,8 +90,11 @@ def refresh(practice: Practice) -> None:
         patient = patients.patient_of_person(work, juniper.id) if juniper else None
         if patient is None or sage is None or visits.upcoming(work, patient.id):
             return
-        soon = work.now + 10 * MINUTE
-        scheduling.book(work, patient.id, sage.id, soon - soon % (5 * MINUTE), 25, "Medication follow-up")
+        for wait in range(10, 24 * 60, 15):
+            at = work.now + wait * MINUTE
+            with suppress(Conflict):  # the clinician may have a visit then
+                scheduling.book(work, patient.id, sage.id, at - at % (5 * MINUTE), 25, "Medication follow-up")
+                return
 
 
 def _people(made: Seed) -> None:

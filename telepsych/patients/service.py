@@ -46,6 +46,7 @@ __all__ = [
     "suspend_proxy",
     "team_of",
     "update_contact",
+    "withdraw_consent",
 ]
 
 STALE_AFTER = 180 * DAY
@@ -331,6 +332,20 @@ def sign_consent(
     in_force = consent_in_force(work, patient_id)
     record_facts(work, patient_id, {"consent.telehealth": in_force}, source="consent")
     return row
+
+
+def withdraw_consent(work: Work, patient_id: UUID) -> int:
+    """Take one's own signatures back; it counts from this moment. Returns how many. The signed text stays on record."""
+    work.require(policy.can_write_as_patient(work.actor, patient_id))
+    mine = [row for row in signatures(work, patient_id) if row.signer_id == work.actor.id and row.withdrawn_at is None]
+    for row in mine:
+        row.withdrawn_at = work.now
+        audit.record(work, "consent.withdrawn", f"consent:{row.id}", patient_id=patient_id)
+    if mine:
+        work.session.flush()
+        in_force = consent_in_force(work, patient_id)
+        record_facts(work, patient_id, {"consent.telehealth": in_force}, source="consent")
+    return len(mine)
 
 
 def signatures(work: Work, patient_id: UUID) -> list[ConsentSignature]:

@@ -77,6 +77,16 @@ def save_step(visit_id: str, step: str) -> ResponseReturnValue:
     return redirect(url_for(".hub", visit_id=wanted) if leaves else _onward(wanted, key), 303)
 
 
+@bp.post("/check-in/<visit_id>/consent/withdrawal")
+@signed_in(*PATIENTS)
+def withdraw_consent(visit_id: str) -> ResponseReturnValue:
+    """Take one's consent back, on the page that promises it."""
+    with begin() as work:
+        visit = service.visit(work, parse_id(visit_id))
+        patients.withdraw_consent(work, visit.patient_id)
+    return redirect(url_for(".check_in_step", visit_id=visit_id, step=StepKey.CONSENT.value), 303)
+
+
 @bp.get("/check-in/<visit_id>/after/<kind>")
 @signed_in(*PATIENTS)
 def detour(visit_id: str, kind: str) -> ResponseReturnValue:
@@ -179,6 +189,7 @@ def _consent(work: Work, visit: Visit, values: Mapping[str, Any], errors: Mappin
     capacity = check_in.my_capacity(work, visit)
     statements = [one.statement for one in consent_content.signers_for(text, years) if one.who == capacity]
     step, steps = check_in.place_of(work, visit, StepKey.CONSENT)
+    signed = patients.signatures(work, visit.patient_id)
     page = pages.ConsentPage(
         visit_id=visit.id,
         title=text.title,
@@ -189,7 +200,8 @@ def _consent(work: Work, visit: Visit, values: Mapping[str, Any], errors: Mappin
         withdraw=text.withdraw,
         version=text.version,
         digest=consent_content.digest(text, years),
-        signed=tuple(one for one in patients.signatures(work, visit.patient_id) if one.withdrawn_at is None),
+        signed=tuple(signed),
+        may_withdraw=any(one.signer_id == work.actor.id and one.withdrawn_at is None for one in signed),
         may_sign=capacity in missing and bool(policy.may_check_in(work.actor, visit)),
         done=not missing,
         step=step,

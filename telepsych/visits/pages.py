@@ -95,6 +95,7 @@ class ConsentPage:
     version: str
     digest: str
     signed: tuple[ConsentSignature, ...]
+    may_withdraw: bool
     may_sign: bool
     done: bool
     step: int

@@ -44,7 +44,7 @@ def test_a_patient_lands_on_what_is_next(cast: Cast, client_for: ClientFor, visi
     assert "Good morning, Juniper" in page
     assert "Dr. Sage Example" in page
     assert f"/check-in/{visit_id}" in page
-    assert "The door opens at" in page
+    assert "You can join from" in page
     assert "Write to your care team" in page
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from telepsych.app import create_app
@@ -141,7 +141,11 @@ def test_sending_drops_the_draft_of_what_was_sent_and_no_other(cast: "Cast", cli
             assert drafts.kept(work, place) == left
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(words="onlyfortheteam", private=False, before=False)
+@example(words="onlyfortheteam", private=False, before=True)
+@example(words="onlyfortheteam", private=True, before=False)
+@example(words="onlyfortheteam", private=True, before=True)
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.from_regex(r"[a-z]{12,30}", fullmatch=True), private=st.booleans(), before=st.booleans())
 def test_no_note_reaches_the_patients_side(
     cast: "Cast", client_for: "ClientFor", words: str, private: bool, before: bool

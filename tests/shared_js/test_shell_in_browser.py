@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 
 from telepsych.web import assets
 
-pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("template", ["sqlite"], indirect=True)]
 SOON = 15_000
 LETTER = """
 {% extends "shared/patient.html" %}{% import "shared/macros.html" as ui with context %}
