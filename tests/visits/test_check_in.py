@@ -107,6 +107,20 @@ def test_the_consent_page_ticks_nothing_for_anybody(
     assert step_of(cast, booked, StepKey.CONSENT).done
 
 
+def test_consent_is_taken_back_on_the_page_that_promises_it(
+    cast: Cast, booked: Booked, client_for: Callable[[Member], Client]
+) -> None:
+    sign(cast, booked, cast.patient)
+    browser, path = client_for(cast.patient), f"/check-in/{booked.id}/consent"
+    assert "Take back my consent" in browser.get(path).get_data(as_text=True)
+    assert browser.post(f"{path}/withdrawal").status_code == 303
+    page = browser.get(path).get_data(as_text=True)
+    assert "taken back" in page
+    assert "Take back my consent</" not in page
+    assert not step_of(cast, booked, StepKey.CONSENT).done
+    assert client_for(cast.other_patient).post(f"{path}/withdrawal").status_code == 404
+
+
 def test_outside_our_states_is_told_kindly_and_stops_no_answer(
     cast: Cast, booked: Booked, client_for: Callable[[Member], Client]
 ) -> None:
