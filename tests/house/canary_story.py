@@ -350,6 +350,7 @@ def they_meet(story: Story) -> None:
     texts = ("decisions", "medicines", "next_step", "next_visit", "in_person", "whom_to_call")
     clinician.send(f"{place}/close", **story.all("summary", *texts))
     patient.get(f"{place}/summary")
+    patient.send(f"/check-in/{story.visit}/consent/withdrawal", **extra)
     assert clinician.open("POST", f"{place}/missed", data=extra).status_code < 500
 
 

@@ -24,6 +24,7 @@ from telepsych.crypto.sealed import registry
 
 CLOSED = frozenset(
     {
+        "Proxy.authority",
         "ChecklistDecision.level",
         "ChecklistDecision.reason_code",
         "ChecklistDecision.recommended",

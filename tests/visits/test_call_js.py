@@ -243,6 +243,7 @@ def test_reload_leave_and_rejoin(open_page: Open, lab: Lab) -> None:
 def test_the_relay_dies_and_comes_back(open_page: Open, relay: Relay, lab: Lab) -> None:
     ada, ben = open_page("room", "ada"), open_page("room", "ben")
     see_each_other(ada=ada, ben=ben)
+    expect(role(ada, "code")).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=SOON)
     code = role(ada, "code").inner_text()
     asked = lab.configs_asked
     relay.kill()

@@ -23,6 +23,7 @@ def _address(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
 def _laboratory(folder: Path, address: str) -> Iterator[Lab]:
     made = Lab(folder, address).create_tables()
     yield made
+    made.is_over = True
     made.practice.records.dispose()
 
 

@@ -43,6 +43,8 @@ class Lab:
         lock = WriteLock(engine)
         self.practice = Practice(settings, engine, vault, SystemClock(), bus_for(engine), lock)
         self.web = Web(self.practice, identify, epoch_of)
+        self.is_over = False
+        """Whether the test is done; whoever listens may stop."""
 
     def create_tables(self) -> "Lab":
         Base.metadata.create_all(self.practice.records)

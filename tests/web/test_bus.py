@@ -1,7 +1,9 @@
 """News leaves with its transaction and reaches whoever listened before it, once and in order."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,21 +24,33 @@ SOON = 10.0
 END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telepsych-live'"
 
 
+class Over(Exception):
+    """There is nothing to listen to any more."""
+
+
 class Ear:
     """Listens in a thread."""
 
     def __init__(self, lab: Lab) -> None:
         self.heard: list[News] = []
         self._more = threading.Condition()
-        self._listener = listener_for(lab.practice.records)
+        self._listener = listener_for(lab.practice.records, self._sleep)
+        self._lab = lab
         self._listener.open()
         threading.Thread(target=self._listen, args=(self._listener.news(),), daemon=True).start()
 
+    def _sleep(self, seconds: float) -> None:
+        """As the listener asks; once the practice is gone, so is whoever listened to it."""
+        time.sleep(seconds)
+        if self._lab.is_over:
+            raise Over
+
     def _listen(self, news: Iterator[News]) -> None:
-        for one in news:
-            with self._more:
-                self.heard.append(one)
-                self._more.notify_all()
+        with suppress(Over):
+            for one in news:
+                with self._more:
+                    self.heard.append(one)
+                    self._more.notify_all()
 
     def wait_for(self, count: int) -> list[News]:
         """The first news, once there is as much of it."""

@@ -206,16 +206,22 @@ def test_a_compression_bomb_inflates_nothing(sqlite_group: LiveGroup) -> None:
 @pytest.mark.parametrize("count", ["1", "10", "9999999999", "99999999999"])
 @pytest.mark.parametrize("kind", ["2", "5", "6"])
 def test_announced_attachments_are_not_waited_for(sqlite_group: LiveGroup, kind: str, count: str) -> None:
-    page = Page(sqlite_group.port, sqlite_group.lab.sign_in())
-    before = sqlite_group.resident()
-    page.ws.send(f'4{kind}{count}-["lab:echo",{{"_placeholder":true,"num":0}}]')
-    try:
-        for _ in range(200):
-            page.ws.send_binary(os.urandom(60_000))
-    except GONE:
-        pass
-    page.hear(lambda page: page.closed)
-    assert sqlite_group.resident() - before < 5 * MIB
+    def announce() -> None:
+        page = Page(sqlite_group.port, sqlite_group.lab.sign_in())
+        page.ws.send(f'4{kind}{count}-["lab:echo",{{"_placeholder":true,"num":0}}]')
+        try:
+            for _ in range(200):
+                page.ws.send_binary(os.urandom(60_000))
+        except GONE:
+            pass
+        page.hear(lambda page: page.closed)
+
+    growth = []
+    for _ in range(3):  # what is parked would grow each time; what the process needs once, or for a moment, does not
+        before = sqlite_group.resident()
+        announce()
+        growth.append(sqlite_group.resident() - before)
+    assert min(growth) < 5 * MIB
 
 
 def test_a_message_in_endless_parts_is_cut_off(sqlite_group: LiveGroup) -> None:
