@@ -91,6 +91,20 @@ def saved(page: Page) -> Any:
     return page.locator("[data-saved]")
 
 
+def test_what_was_typed_before_the_script_was_there_is_kept(device: Callable[..., BrowserContext]) -> None:
+    page, held = device().new_page(), []
+    page.route("**/static/main-*.js", lambda route: held.append(route))
+    with page.expect_request("**/static/main-*.js"):
+        page.goto("/letter", wait_until="commit")
+    body(page).fill("I keep waking at 3.")
+    for route in held:
+        route.continue_()
+    page.unroute("**/static/main-*.js")
+    expect(saved(page)).to_have_text("Saved", timeout=SOON)
+    page.reload()
+    expect(body(page)).to_have_value("I keep waking at 3.", timeout=SOON)
+
+
 def test_what_was_typed_comes_back_until_it_is_sent(device: Callable[..., BrowserContext]) -> None:
     page = letter_on(device())
     page.get_by_text("Something else").click()

@@ -8,7 +8,7 @@
  */
 import { afterFailure, changedElsewhere, isEmpty, onOpening, same } from "./draft_rules.js";
 import { Backoff } from "./backoff.js";
-import { fill, read } from "./form_fields.js";
+import { cameWith, fill, read } from "./form_fields.js";
 import { getJson, putJson, remove } from "./http.js";
 import { lock } from "./leaving.js";
 import { settleSent } from "./sent.js";
@@ -31,9 +31,10 @@ export default class Drafts {
   }
 
   async connect() {
-    this.rendered = read(this.form);
+    this.rendered = cameWith(this.form);
     this.#nameForServer();
     this.#listen();
+    if (!same(read(this.form), this.rendered)) this.#typed(); // before this script was here
     await this.#open();
   }
 
