@@ -4,7 +4,8 @@ DATA ?= data/demo
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Without --no-deps, pip looks for newer versions of what has extras and then misses their hashes.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .PHONY: demo test setup setup-test programs assets check lock migrations clean
 .DELETE_ON_ERROR:
