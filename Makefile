@@ -14,7 +14,7 @@ demo: assets ## Set up, seed and serve the fictional practice on http://127.0.0.
 	@exec $(BIN)/telepsych demo --data "$(DATA)" --port $(PORT)
 
 test: programs check ## Everything CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
+	@.ci/tests
 
 check: setup-test assets
 	$(BIN)/ruff check

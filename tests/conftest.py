@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from flask import Flask
+from hypothesis import settings
 from support.cast import Cast, Client, Member
 from support.postgres import cluster
 from support.practice import TUESDAY_MORNING, build_practice
@@ -17,6 +18,10 @@ from support.templates import Template, make_template
 from telepsych.app import create_app
 from telepsych.core.clock import FrozenClock
 from telepsych.core.work import Practice
+
+settings.register_profile("telepsych", deadline=None, derandomize=True)
+settings.load_profile("telepsych")
+"""The same examples everywhere, however slow the machine is."""
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from telepsych.core.clock import MINUTE
+
+FRESH_FOR = 5 * MINUTE
+"""How long a factor counts as fresh once it was shown."""
+
 
 class Role(StrEnum):
     """What a person does here. A person may hold several."""
@@ -64,6 +69,10 @@ class Actor:
     @property
     def is_workforce(self) -> bool:
         return bool(self.roles & WORKFORCE)
+
+    def is_fresh(self, now: int) -> bool:
+        """Whether a factor was shown recently enough for acts that ask for one. An operator's access is the factor."""
+        return self.is_system or (self.factor_at is not None and now < self.factor_at + FRESH_FOR)
 
     @property
     def is_system(self) -> bool:

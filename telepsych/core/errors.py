@@ -34,6 +34,17 @@ class SignInNeeded(TelepsychError):
         return gettext("Please sign in to go on.")
 
 
+class StepUpNeeded(TelepsychError):
+    """The act asks for a factor shown in the last five minutes, and there is none."""
+
+    status = 403
+    kind = "step-up-needed"
+
+    @classmethod
+    def default_sentence(cls) -> str:
+        return gettext("Please confirm that it is you before you go on.")
+
+
 class Refused(TelepsychError):
     """The actor may see the thing but not do this to it."""
 

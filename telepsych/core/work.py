@@ -18,7 +18,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from telepsych.core.actor import Actor, Decision
 from telepsych.core.clock import Clock
 from telepsych.core.database import WriteLock
-from telepsych.core.errors import NotFound, Refused, Unavailable
+from telepsych.core.errors import NotFound, Refused, StepUpNeeded, Unavailable
 from telepsych.core.settings import Settings
 
 Row = TypeVar("Row")
@@ -76,6 +76,11 @@ class Work:
         self.asked = True
         if not decision.allowed:
             raise Refused(decision.reason or None)
+
+    def require_fresh(self) -> None:
+        """Go on only if the actor has shown a factor within the last five minutes. Raises `StepUpNeeded`."""
+        if not self.actor.is_fresh(self.now):
+            raise StepUpNeeded
 
     def one(self, query: Select[Row]) -> Row:
         """The one row of a scoped query. Not yours and not there look alike: `NotFound`."""
