@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Without --no-deps, pip looks for newer versions of what has extras and then misses their hashes.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: demo test setup setup-test programs assets check lock migrations clean
+.PHONY: demo test setup setup-test programs assets check sbom advisories bench lock migrations clean
 .DELETE_ON_ERROR:
 
 demo: assets ## Set up, seed and serve the fictional practice on http://127.0.0.1:8000 (PORT=, DATA=)
@@ -48,8 +48,17 @@ $(VENV)/.ready-test: requirements-dev.txt $(VENV)/.ready
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-programs: ## Chromium, coturn and PostgreSQL, from the distribution
+programs: ## Chromium, coturn, nginx, PostgreSQL and SoftHSM, from the distribution
 	@sh .ci/programs
+
+sbom: setup-test ## What the product is made of, as CycloneDX: dist/sbom-python.json and dist/sbom-browser.json
+	@sh .ci/supply sbom
+
+advisories: setup-test ## Look the locked packages up among known weaknesses; needs the registries' advisory services
+	@sh .ci/supply advisories
+
+bench: setup-test programs ## The long proofs, each with its figures; about an hour on two cores (BENCH=--quick: minutes)
+	@for one in benchmarks/*.py; do echo "== $$one"; $(BIN)/python "$$one" $(BENCH) || exit 1; done
 
 lock: ## Write the hashed requirements anew from pyproject.toml
 	@sh .ci/lock

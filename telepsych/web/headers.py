@@ -5,6 +5,7 @@ import secrets
 from flask import Flask, Response, g, request
 
 from telepsych.web.doors import practice
+from telepsych.web.reports import PATH as REPORTS
 
 CAMERA_PAGES = "visits."
 """Endpoints that may ask for camera and microphone: the device test, the waiting room and the room itself."""
@@ -36,6 +37,7 @@ def _headers(live_origin: str) -> dict[str, str]:
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
+        "Reporting-Endpoints": f'telepsych="{REPORTS}"',
         "Permissions-Policy": f"camera=({camera}), microphone=({camera}), geolocation=(), payment=(), usb=()",
         "Cache-Control": "no-store",
     }
@@ -61,5 +63,9 @@ def _policy(live_origin: str) -> str:
             "object-src 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types telepsych",
+            f"report-uri {REPORTS}",
+            "report-to telepsych",
         )
     )

@@ -25,6 +25,7 @@ from telepsych.core.work import News, Practice, Work
 from telepsych.web import headers, live_events
 from telepsych.web.bus import listener_for
 from telepsych.web.doors import NOBODY, Web, attach, cookie_name, public
+from telepsych.web.floods import Crowd
 from telepsych.web.live_events import (
     Caller,
     Sockets,
@@ -66,6 +67,8 @@ HINTS = frozenset({"conversation:news", "queue:news", "visit:news"})
 """News that is passed on to people's pages as it is."""
 SWEEP = 2.5
 """Seconds between looks at all sessions with sockets."""
+EVENTS_A_SECOND = 60
+"""Of one person, on all their sockets in this process, over a while."""
 PATIENCE = 10.0
 """Seconds that a connection may take to show its ticket."""
 MOST_UNSENT = 100
@@ -89,6 +92,8 @@ class Live:
         self._callers: dict[str, Caller] = {}
         self._strangers: dict[str, float] = {}
         self._refusals: dict[tuple[UUID, str], float] = {}
+        self._knocks = Crowd(self.practice.settings.handshakes_by_address)
+        self._people = Crowd(EVENTS_A_SECOND)
         self._starting = threading.Lock()
         self._awake = False
 
@@ -97,6 +102,10 @@ class Live:
     def session_of(self, token: str) -> UUID | None:
         """The open session a cookie names."""
         return open_session(self.web, token)
+
+    def may_knock(self, address: str) -> bool:
+        """Whether this address may open another socket now."""
+        return self._knocks.take(address)
 
     def wake_up(self) -> None:
         """Start listening and sweeping, once in each process, before its first socket."""
@@ -178,6 +187,10 @@ class Live:
         """Answer an event of a page."""
         caller = self._callers.get(sid)
         return problem(SignInNeeded()) if caller is None else answer_event(caller, name, data)
+
+    def may_speak(self, caller: Caller) -> bool:
+        """Whether this person, on all sockets together, may send another event now."""
+        return self._people.take(str(caller.person_id))
 
     def actor_now(self, caller: Caller) -> Actor:
         """The caller's actor as of now. Raises `SignInNeeded`, and puts the socket out, when the session is over."""
@@ -324,7 +337,7 @@ def create_live(
     app.extensions["telepsych-live"] = live
     _bind(socketio, live)
     with app.app_context():
-        app.wsgi_app = Gate(app.wsgi_app, live, cookie_name())  # type: ignore[method-assign]
+        app.wsgi_app = Gate(app.wsgi_app, live, cookie_name(), practice.settings.trusted_proxies)  # type: ignore[method-assign]
 
     @app.get("/healthz")
     @public("health")

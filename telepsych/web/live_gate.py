@@ -5,7 +5,7 @@ handshake without one pass.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -14,6 +14,7 @@ from uuid import UUID
 from werkzeug.http import parse_cookie
 
 from telepsych.core.errors import TelepsychError
+from telepsych.web.addresses import address_behind
 
 Environ = dict[str, Any]
 Inner = Callable[[Environ, Any], Iterable[bytes]]
@@ -28,6 +29,7 @@ class Doorkeeper(Protocol):
     """What the gate asks the live group."""
 
     def origins(self) -> Iterable[str]: ...
+    def may_knock(self, address: str) -> bool: ...
     def session_of(self, token: str) -> UUID | None: ...
     def wake_up(self) -> None: ...
 
@@ -35,8 +37,9 @@ class Doorkeeper(Protocol):
 class Gate:
     """WSGI middleware in front of Socket.IO; other paths pass."""
 
-    def __init__(self, inner: Inner, keeper: Doorkeeper, cookie: str) -> None:
+    def __init__(self, inner: Inner, keeper: Doorkeeper, cookie: str, proxies: Collection[str] = ()) -> None:
         self._inner = inner
+        self._proxies = proxies
         self._keeper = keeper
         self._cookie = cookie
         self._places: Counter[UUID] = Counter()
@@ -48,7 +51,13 @@ class Gate:
             return refuse(start_response, HTTPStatus.BAD_REQUEST)
         if environ.get("HTTP_ORIGIN") not in set(self._keeper.origins()):
             return refuse(start_response, HTTPStatus.FORBIDDEN)
+        if not self._keeper.may_knock(self._address(environ)):
+            return refuse(start_response, HTTPStatus.TOO_MANY_REQUESTS)
         return self._seat(environ, start_response)
+
+    def _address(self, environ: Environ) -> str:
+        peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+        return address_behind(peer, forwarded, self._proxies)
 
     def _seat(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         token = parse_cookie(environ).get(self._cookie, "")

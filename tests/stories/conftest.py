@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 from server.support_server import serving
-from visits.lab_services import running_browser, running_relay
+from visits.lab_services import running_relay
 
 from stories.browser import Someone, somebody
 from telepsych.app import open_practice
@@ -52,12 +52,6 @@ def practice_at_work(data: Path, **settings: str) -> Iterator[Place]:
     with serving(data, **chosen) as served:
         accounts = {one["email"].split("@")[0]: one for one in people}
         yield Place(f"http://127.0.0.1:{served.port}", data, zone, accounts)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
-        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,4 +1,4 @@
-"""A relay and a browser for the call lab."""
+"""A relay for the call lab."""
 
 import socket
 import subprocess
@@ -7,19 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
-
 BINDING_REQUEST = bytes.fromhex("000100002112a442") + b"call-lab-one"
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-]
 
 
 class Relay:
@@ -94,17 +82,6 @@ def running_relay(folder: Path) -> Iterator[Relay]:
         yield relay
     finally:
         relay.kill()
-
-
-@contextmanager
-def running_browser() -> Iterator[Browser]:
-    """Chromium with an invented camera and microphone; pages still have to be given permission to use them."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def _free_port() -> int:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from telepsych.visits.turn import ice_servers
 
 from .lab_server import VISIT, Lab, call_lab
-from .lab_services import Relay, running_browser, running_relay
+from .lab_services import Relay, running_relay
 
 HERE = Path(__file__).parent
 SOON = 15_000
@@ -42,12 +42,6 @@ def test_thinking_under_node() -> None:
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     with running_relay(tmp_path_factory.mktemp("relay")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
         yield running
 
 

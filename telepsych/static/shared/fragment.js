@@ -8,6 +8,7 @@
 import { ask } from "./http.js";
 import { connect, disconnect } from "./loader.js";
 import { live } from "./live.js";
+import { pageOf } from "./trusted.js";
 import { word } from "./words.js";
 
 const SOON = 300;
@@ -105,7 +106,7 @@ export default class Fragment {
   }
 
   #replace(text) {
-    const page = new DOMParser().parseFromString(text, "text/html");
+    const page = pageOf(text);
     const fresh = page.querySelector("#main") ?? page.body;
     const opened = [...this.element.querySelectorAll("details[open][id]")].map(({ id }) => id);
     const focused = this.element.contains(document.activeElement) ? document.activeElement.id : "";
