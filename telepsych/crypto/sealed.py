@@ -152,7 +152,8 @@ def _remember_vault(row: Any, context: Any) -> None:
 def _forget_document(row: Any, context: Any, names: Any) -> None:
     if not row.__dict__.get("_changed"):
         row.__dict__.pop("_document", None)
-    row.__dict__["_info"] = context.session.info
+    if context is not None:  # none when a statement changed the row in passing
+        row.__dict__["_info"] = context.session.info
 
 
 @event.listens_for(Session, "before_flush")

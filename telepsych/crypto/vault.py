@@ -1,40 +1,39 @@
-"""The vault: seals and opens, finds and makes data keys, and derives the secrets of single purposes.
+"""The vault: seals and opens, finds data keys, and derives the secrets of single purposes.
 
-A data key is committed to the keystore before the first row that needs it; an orphan is harmless. Unwrapped keys are
-cached in the process for five minutes. Python cannot wipe memory: a core dump of the process holds keys.
+Unwrapped keys are cached in the process for five minutes, so that pages go on while the key provider is away for a
+moment, and are forgotten within seconds when the keystore's epoch moves: a key was destroyed or replaced. Python cannot
+wipe memory: a core dump of the process holds keys.
 """
 
 import hmac
-import secrets
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
-from telepsych.core.database import WriteLock, open_engine
+from telepsych.core.database import open_engine
 from telepsych.core.errors import Unavailable
-from telepsych.core.ids import new_id
 from telepsych.core.settings import Settings
-from telepsych.crypto import envelope, keyring
-from telepsych.crypto.envelope import CannotOpen, Part
-from telepsych.crypto.keystore import DataKey, KeyWrap
-from telepsych.crypto.provider import KeyProvider
+from telepsych.crypto import data_keys, envelope
+from telepsych.crypto.envelope import Part
+from telepsych.crypto.key_cache import KeyCache
+from telepsych.crypto.keystore import epoch_of
+from telepsych.crypto.provider import KeyProvider, derived
+from telepsych.crypto.providers import provider_for
 from telepsych.crypto.scopes import Scope
 
-K = TypeVar("K")
-V = TypeVar("V")
 CACHED_FOR = 300.0
 """Seconds."""
 MOST_CACHED = 1_000
+LOOK_EVERY = 2.0
+"""Seconds from one look at the keystore's epoch to the next; longer while the keystore is away."""
+LOOK_AGAIN = 30.0
 BLIND_BYTES = 16
+"""A whole HMAC would do no harm; 128 bits are enough that no two addresses of a practice ever meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,17 @@ class BlindIndex:
 
 
 class Vault:
-    """Keys and what they do. One per process; nothing of it is ever printed."""
+    """Keys and what they do. One per process; nothing of it is ever printed. `clock` tells seconds that never jump."""
 
-    def __init__(self, provider: KeyProvider, keystore: Engine) -> None:
+    def __init__(self, provider: KeyProvider, keystore: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self.provider = provider
         self.keystore = keystore
-        self._lock = WriteLock(keystore)
-        self._keys: dict[UUID, tuple[float, bytes]] = {}
-        self._current: dict[Scope, tuple[float, UUID]] = {}
+        self._clock = clock
+        self._keys: KeyCache[UUID, bytes] = KeyCache(CACHED_FOR, MOST_CACHED, clock)
+        self._current: KeyCache[Scope, UUID] = KeyCache(CACHED_FOR, MOST_CACHED, clock)
         self._derived: dict[str, bytes] = {}
+        self._epoch: int | None = None
+        self._look_at = 0.0
 
     def __repr__(self) -> str:
         return f"<Vault {self.provider.name}>"
@@ -65,7 +66,8 @@ class Vault:
         self, scope: Scope, table: str, row_id: UUID, version: int, plaintext: bytes, extra: Sequence[Part] = ()
     ) -> bytes:
         """Seal a row's document under the newest key of its scope."""
-        key_id, key = self._newest(scope)
+        key_id = self.current_key(scope)
+        key = self._key(key_id)
         return envelope.seal(key, key_id, envelope.context_of(scope, key_id, table, row_id, version, extra), plaintext)
 
     def open(
@@ -81,7 +83,7 @@ class Vault:
     def derive(self, label: str) -> bytes:
         """The 32-byte secret of one purpose."""
         if label not in self._derived:
-            self._derived[label] = self.provider.derive(label)
+            self._derived[label] = derived(self.provider.derivation, label)
         return self._derived[label]
 
     def mac(self, label: str, data: bytes) -> bytes:
@@ -95,85 +97,48 @@ class Vault:
 
     def flush(self) -> None:
         """Forget every cached key."""
-        self._keys.clear()
-        self._current.clear()
+        self._keys.flush()
+        self._current.flush()
 
     # Data keys
 
-    def _newest(self, scope: Scope) -> tuple[UUID, bytes]:
-        known = self._current.get(scope)
-        if known and time.monotonic() < known[0]:
-            return known[1], self._key(known[1])
-        key_id = self._find(scope) or self._make(scope)
-        _keep(self._current, scope, key_id)
-        return key_id, self._key(key_id)
+    def data_key(self, key_id: UUID) -> bytes:
+        """A data key itself, for its recovery copy. Raises `CannotOpen` when it is destroyed or its root is gone."""
+        return self._key(key_id)
 
-    def _key(self, key_id: UUID) -> bytes:
-        known = self._keys.get(key_id)
-        if known and time.monotonic() < known[0]:
-            return known[1]
-        wrap = self._wrap_of(key_id)
-        key = self.provider.unwrap(wrap.recipient_id, wrap.wrapped, _wrap_context(key_id))
-        _keep(self._keys, key_id, key)
-        return key
-
-    def _find(self, scope: Scope) -> UUID | None:
-        newest = (
-            select(DataKey.id)
-            .where(DataKey.owner_id == scope.owner, DataKey.kind == scope.kind)
-            .where(DataKey.compartment == scope.compartment, DataKey.destroyed_at.is_(None))
-            .order_by(DataKey.generation.desc())
-            .limit(1)
-        )
-        with _unavailable(), Session(self.keystore) as session:
-            return session.scalar(newest)
-
-    def _wrap_of(self, key_id: UUID) -> KeyWrap:
-        by_root = select(KeyWrap).where(KeyWrap.data_key_id == key_id, KeyWrap.recipient == "root")
-        with _unavailable(), Session(self.keystore, expire_on_commit=False) as session:
-            wraps = session.scalars(by_root).all()
-        known = {root.id for root in self.provider.status()}
-        usable = [wrap for wrap in wraps if wrap.recipient_id in known]
-        if not usable:
-            raise CannotOpen
-        return usable[0]
-
-    def _make(self, scope: Scope) -> UUID:
-        """A new data key, committed before anything is sealed with it. Of two makers the first wins."""
-        key_id = new_id()
-        root_id, wrapped = self.provider.wrap(secrets.token_bytes(32), _wrap_context(key_id))
-        now = time.time_ns() // 1000
-        row = DataKey(
-            id=key_id,
-            kind=scope.kind,
-            owner_id=scope.owner,
-            compartment=scope.compartment,
-            generation=1,
-            created_at=now,
-        )
-        wrap = KeyWrap(data_key_id=key_id, recipient="root", recipient_id=root_id, wrapped=wrapped, created_at=now)
-        engine = self.keystore.execution_options(telepsych_writes=True)
-        try:
-            with self._lock.held(), _unavailable(), Session(engine) as session:
-                session.add(row)
-                session.flush()
-                session.add(wrap)
-                session.commit()
-        except IntegrityError:
-            found = self._find(scope)
-            if found is None:
-                raise CannotOpen from None
-            return found
+    def current_key(self, scope: Scope) -> UUID:
+        """The key under which a scope's rows are sealed now; made when there is none."""
+        self._look()
+        turn = self._current.turn
+        key_id = self._current.get(scope)
+        if key_id is None:
+            key_id = data_keys.newest(self.keystore, scope) or data_keys.make(self.keystore, self.provider, scope)
+            self._current.keep(scope, key_id, turn)
         return key_id
 
+    def _key(self, key_id: UUID) -> bytes:
+        self._look()
+        turn = self._keys.turn
+        key = self._keys.get(key_id)
+        if key is None:
+            key = data_keys.unwrapped(self.keystore, self.provider, key_id)
+            self._keys.keep(key_id, key, turn)
+        return key
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """Say it in our words when the keystore cannot answer."""
-    try:
-        yield
-    except OperationalError as problem:
-        raise Unavailable from problem
+    def _look(self) -> None:
+        """Forget the known keys when the keystore says so. While it is away, they serve until their time is over."""
+        now = self._clock()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_AGAIN
+        try:
+            epoch = epoch_of(self.keystore)
+        except Unavailable:
+            return
+        self._look_at = now + LOOK_EVERY
+        if self._epoch is not None and self._epoch != epoch:
+            self.flush()
+        self._epoch = epoch
 
 
 def open_keystore(settings: Settings) -> Engine:
@@ -182,17 +147,6 @@ def open_keystore(settings: Settings) -> Engine:
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The practice's vault. Raises `Misconfigured` when the keyring is missing, readable or beside the data."""
-    data = settings.data
-    ring = keyring.load(settings.keyring_file, (data / "records", data / "keystore"))
-    return Vault(ring, open_keystore(settings))
-
-
-def _wrap_context(key_id: UUID) -> bytes:
-    return b"telepsych/data-key/" + key_id.bytes
-
-
-def _keep(cache: dict[K, tuple[float, V]], name: K, value: V) -> None:
-    if len(cache) >= MOST_CACHED:
-        cache.pop(next(iter(cache)), None)
-    cache[name] = (time.monotonic() + CACHED_FOR, value)
+    """The practice's vault. Raises `Misconfigured` when the key provider is not usable."""
+    keystore = open_keystore(settings)
+    return Vault(provider_for(settings, keystore), keystore)

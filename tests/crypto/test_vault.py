@@ -130,8 +130,8 @@ def test_secrets_are_never_printed(practice: Practice, caplog: pytest.LogCapture
     caplog.set_level(logging.DEBUG)
     text = practice.settings.keyring_file.read_text(encoding="utf-8")
     ring = keyring.load(practice.settings.keyring_file)
-    secrets = [*ring._material.values(), ring._derivation, practice.vault.derive("pepper")]
-    shown = [repr(ring), str(ring), repr(practice.vault), repr(practice.settings), repr(practice)]
+    secrets = [*ring._held.wrapping.values(), ring.derivation, practice.vault.derive("pepper")]
+    shown = [repr(ring), repr(ring._held), str(ring), repr(practice.vault), repr(practice.settings), repr(practice)]
     broken = practice.settings.data / "broken.json"
     broken.write_text(text.replace('"version": 1', '"version": 9'), encoding="utf-8")
     broken.chmod(0o400)
