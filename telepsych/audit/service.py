@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
-import rfc8785
-
+from telepsych.audit import stream
+from telepsych.audit.entries import canonical, covered
 from telepsych.audit.models import AuditRow, Outcome
 from telepsych.core.actor import Actor
 from telepsych.core.ids import new_id
@@ -17,10 +17,6 @@ from telepsych.crypto.scopes import practice_scope
 from telepsych.crypto.vault import Vault
 
 ENTRIES = "audit.entries"
-COVERED = (
-    "version", "id", "at", "actor_id", "on_behalf_of", "label", "roles", "session_id", "action", "about", "patient_id",
-    "relation", "purpose", "outcome", "request_id",
-)  # fmt: skip
 
 
 def record(
@@ -60,15 +56,12 @@ def refused(practice: Practice, actor: Actor, action: str, about: str, request_i
         record(work, action, about, purpose="operations", detail={"reason": reason}, outcome=Outcome.REFUSED)
 
 
-def mac_of(vault: Vault, row: AuditRow) -> bytes:
+def mac_of(vault: Vault, row: Any) -> bytes:
     """The HMAC that a row must carry: over its canonical JSON (RFC 8785)."""
-    plain = {name: _plain(getattr(row, name)) for name in COVERED}
-    plain["touched"] = row.touched.hex()
-    plain["detail"] = hashlib.sha256(row.detail).hexdigest() if row.detail else None
-    return vault.mac("audit-hmac", rfc8785.dumps(cast(Any, plain)))
+    return vault.mac("audit-hmac", canonical(covered(row)))
 
 
-def is_genuine(vault: Vault, row: AuditRow) -> bool:
+def is_genuine(vault: Vault, row: Any) -> bool:
     """Whether the row is as it was written."""
     return hmac.compare_digest(mac_of(vault, row), row.mac)
 
@@ -97,7 +90,7 @@ def _entry(
         version=1,
         at=work.now,
         actor_id=actor.id,
-        on_behalf_of=actor.on_behalf_of,
+        on_behalf_of=patient_id if relation == "proxy" else actor.on_behalf_of,
         label=actor.label,
         roles=",".join(sorted(actor.roles)),
         session_id=actor.session_id,
@@ -119,11 +112,9 @@ def _entry(
 def _write(work: Work) -> None:
     """Finish the unit's entries with the hash of every ciphertext it touched, and insert them."""
     touched = hashlib.sha256(b"".join(work.session.info.get("touched", []))).digest()
-    for row in work.session.info.pop(ENTRIES):
+    rows = work.session.info.pop(ENTRIES)
+    for row in rows:
         row.touched = touched
         row.mac = mac_of(work.practice.vault, row)
         work.session.add(row)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, UUID) else value
+    stream.say_after_commit(work, rows)

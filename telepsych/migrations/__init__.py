@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -73,8 +73,9 @@ def upgrade(settings: Settings, to: str = "head") -> None:
 
 
 def move(chain: Chain, url: str, to: str) -> None:
-    """Bring one database up or down to a revision, alone among writers."""
-    engine = open_engine(url, pool=NullPool)
+    """Bring one database up or down to a revision, alone among writers. A move that leaves a row pointing nowhere is
+    not kept. Raises `Unavailable`."""
+    engine = _without_foreign_keys(url)
     try:
         with WriteLock(engine).held(), _connect(engine) as connection:
             config = config_of(chain, connection)
@@ -83,6 +84,7 @@ def move(chain: Chain, url: str, to: str) -> None:
                 command.downgrade(config, to)
             else:
                 command.upgrade(config, to)
+            _check_foreign_keys(chain, connection)
             connection.commit()
     except SQLAlchemyError as problem:
         raise Unavailable(f"The {chain.name} database cannot be moved: {type(problem).__name__}.") from problem
@@ -107,6 +109,11 @@ def place_of(chain: Chain, url: str) -> str | None:
         raise Unavailable(f"The {chain.name} database cannot be reached.") from problem
     finally:
         engine.dispose()
+
+
+def knows(chain: Chain, revision: str) -> bool:
+    """Whether a revision is part of the chain: a database of a newer version is not."""
+    return revision in {one.revision for one in _script(chain.name).walk_revisions()}
 
 
 def may_be_there(url: str) -> bool:
@@ -180,6 +187,23 @@ def _script(name: str) -> ScriptDirectory:
 
 def _file_of(chain: Chain, revision: str) -> Path:
     return Path(_script(chain.name).get_revision(revision).path)
+
+
+def _without_foreign_keys(url: str) -> Engine:
+    """SQLite changes a table by making it anew; dropping the old one would take or block the rows that point to it."""
+    engine = open_engine(url, pool=NullPool)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
+    return engine
+
+
+def _check_foreign_keys(chain: Chain, connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    lost = sorted({row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")})
+    if lost:
+        tables = ", ".join(lost)
+        raise Unavailable(f"The {chain.name} database was not moved: rows of {tables} would point nowhere.")
 
 
 def _connect(engine: Engine) -> Connection:

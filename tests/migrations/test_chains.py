@@ -158,3 +158,22 @@ def test_a_change_of_the_models_becomes_a_revision(tmp_path: Path, monkeypatch: 
         assert migrations.revise(changed, "nothing") is None
     finally:
         migrations._script.cache_clear()
+
+
+def test_a_move_that_would_leave_rows_pointing_nowhere_is_not_kept(tmp_path: Path) -> None:
+    """SQLite makes tables anew with foreign keys off; what would be lost by that is looked for before it is kept."""
+    chain, url = CHAINS["keystore"], f"sqlite:///{tmp_path / 'keystore.sqlite'}"
+    move(chain, url, "0001")
+    engine = open_engine(url)
+    wrap = tables_of(chain, engine).tables["key_wrap"]
+    values = {"data_key_id": uuid4().hex, "recipient": "root", "recipient_id": "x", "wrapped": b"x", "created_at": 1}
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.execute(wrap.insert().values(id=uuid4().hex, **values))
+        connection.commit()
+    engine.dispose()
+    with pytest.raises(Unavailable, match="rows of key_wrap would point"):
+        move(chain, url, "head")
+    assert place_of(chain, url) == "0001"
