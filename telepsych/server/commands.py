@@ -1,4 +1,4 @@
-"""`telepsych serve`, `init`, `worker`, `doctor`, `keys status`, `content check` and `code`."""
+"""`telepsych serve`, `init`, `worker`, `doctor`, `content check` and `code`."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.crypto import keyring
 from telepsych.crypto.vault import open_vault
-from telepsych.server import content_check, doctor, keys_report, worker
+from telepsych.server import content_check, doctor, recovery_keys, worker
 from telepsych.server.supervisor import Supervisor
 
 data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
@@ -36,10 +36,12 @@ def init(data: Path | None) -> None:
 def prepare(settings: Settings) -> None:
     """Make what a practice needs to start: folder, keyring, databases at head."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not settings.keyring_file.exists():
+    if settings.key_provider == "keyring" and not settings.keyring_file.exists():
+        recovery_keys.require_no_loss(settings)
         keyring.create(settings.keyring_file)
-    open_vault(settings)
+    vault = open_vault(settings)
     migrations.upgrade(settings)
+    vault.derive("first use")  # brings in the first root key where one has to be made
 
 
 @click.command()
@@ -102,20 +104,6 @@ def examine(data: Path | None, as_json: bool) -> None:
                 click.echo(f"      why: {line.why}\n      fix: {line.fix}")
     if not is_well:
         raise click.exceptions.Exit(1)
-
-
-@click.group()
-def keys() -> None:
-    """Root keys and data keys."""
-
-
-@keys.command("status")
-@data_option
-@json_option
-def keys_status(data: Path | None, as_json: bool) -> None:
-    """Say which root keys there are and how many data keys they wrap. Never a key itself."""
-    report = keys_report.report(open_vault(Settings.load(data)))
-    click.echo(json.dumps(report, indent=2) if as_json else keys_report.in_words(report))
 
 
 @click.group()

@@ -72,14 +72,20 @@ def _reads(module: str, *names: str) -> Check:
 
 
 CHECKS: dict[str, Check] = {
+    "accounts/*": _reads("accounts.passwords", "common"),
     "questionnaires/*": _questionnaires,
     "triage/screen/*": _screen,
     "triage/*": _reads("triage.content", "clocks", "reasons"),
     "crisis/*": _reads("triage.content", "crisis"),
+    "relations/*": _reads("patients.relations", "grounds", "ages"),
     "consents/*": _reads("patients.consent_content", "consents"),
     "medications/*": _reads("medications.content", "check_in", "catalogues", "medicines"),
     "appropriateness/*": _rules,
     "policy/*": _reads("appropriateness.content", "law_book"),
+    "oversight/break_glass.toml": _reads("patients.glass_content", "glass_rules"),
+    "oversight/safeguards.toml": _reads("server.safeguards", "safeguards"),
+    "oversight/*": _reads("oversight.content", "weekly_rules", "limits"),
+    "permissions/*": _reads("server.permissions", "permissions"),
     "chart/*": _reads("home.content", "chart_form"),
 }
 """Patterns under `config/`, and what reads the files that match."""

@@ -1,13 +1,10 @@
 """`telepsych doctor`: one line for each thing a practice needs to be safe, with why it matters and how to mend it.
 
-It looks without changing anything, and goes on when something is missing.
+It looks without changing anything, and goes on when something is missing. Lines about the law's safeguards come from
+`safeguards`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from ipaddress import ip_address
-from typing import Literal
-from urllib.parse import urlsplit
 
 from sqlalchemy import Column, MetaData
 from sqlalchemy.engine import make_url
@@ -19,32 +16,9 @@ from telepsych.core.columns import CLASS
 from telepsych.core.database import open_engine, sqlite_version, wal_is_safe
 from telepsych.core.settings import Settings
 from telepsych.crypto import keyring
-from telepsych.server import beat, health
+from telepsych.server import beat, health, key_service, safeguards
+from telepsych.server.findings import Installation, Line, is_loopback
 from telepsych.triage.content import crisis
-
-State = Literal["ok", "warn", "fault"]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One finding."""
-
-    name: str
-    state: State
-    what: str
-    why: str = ""
-    fix: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What is examined."""
-
-    settings: Settings
-    clock: Clock
 
 
 def examine(settings: Settings, clock: Clock | None = None) -> list[Line]:
@@ -55,6 +29,9 @@ def examine(settings: Settings, clock: Clock | None = None) -> list[Line]:
 
 def _keyring(place: Installation) -> Iterator[Line]:
     settings = place.settings
+    if settings.key_provider != "keyring":
+        yield from key_service.examine(place)
+        return
     ring = settings.keyring_file
     beside = (settings.data / "records", settings.data / "keystore")
     if not ring.exists():
@@ -203,17 +180,6 @@ def _crisis(place: Installation) -> Iterator[Line]:
     )
 
 
-def is_loopback(origin: str) -> bool:
-    """Whether people on this machine alone reach the practice under this origin (none set: they do)."""
-    name = urlsplit(origin).hostname if origin else "localhost"
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name or "").is_loopback
-    except ValueError:
-        return False
-
-
 def _answers(url: str) -> bool:
     engine = open_engine(url, pool=NullPool)
     try:
@@ -231,4 +197,5 @@ LOOKS: Sequence[Callable[[Installation], Iterator[Line]]] = (
     _turn,
     _mail,
     _crisis,
+    safeguards.examine,
 )

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 
+from telepsych.audit import anchors
+from telepsych.audit.sequencer import Sequencer
 from telepsych.core.actor import system
 from telepsych.core.clock import HOUR, MINUTE, SECOND
 from telepsych.core.errors import Unavailable
 from telepsych.core.work import Practice, Work
-from telepsych.server import beat
+from telepsych.server import beat, recovery_keys
 from telepsych.server.logs import kind_and_place
 
 log = logging.getLogger("telepsych.worker")
@@ -44,8 +46,15 @@ def jobs() -> list[Job]:
         _of_room("visits", "mark_lost", 5 * SECOND),
         _of_room("visits", "forget_signals", 2 * MINUTE),
         _of_room("triage", "escalate", 30 * SECOND),
+        _of_room("patients", "grow_up", HOUR),
+        _of_room("oversight", "make_weeks", HOUR),
+        _of_room("oversight", "remind", HOUR),
+        Job("audit.sequence", SECOND, Sequencer().run),
+        Job("audit.anchor", 5 * MINUTE, anchors.anchor_due),
         Job("web.prune", 2 * MINUTE, _in_unit("telepsych.web.bus", "prune")),
+        Job("server.recovery_copies", 10 * MINUTE, recovery_keys.back_fill),
         Job("web.drop_old", HOUR, _in_unit("telepsych.web.drafts", "drop_old")),
+        Job("web.drop_reports", HOUR, _in_unit("telepsych.web.reports", "drop_old")),
     ]
     return [job for job in found if job is not None]
 

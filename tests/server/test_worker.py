@@ -18,7 +18,8 @@ from telepsych.web.models import NewsRow
 def test_every_room_with_a_clock_is_served() -> None:
     assert {job.name for job in worker.jobs()} == {
         *("notifications.deliver", "triage.escalate", "visits.mark_lost", "visits.forget_signals"),
-        *("web.prune", "web.drop_old"),
+        *("web.prune", "web.drop_old", "web.drop_reports", "patients.grow_up", "server.recovery_copies"),
+        *("audit.sequence", "audit.anchor", "oversight.make_weeks", "oversight.remind"),
     }
 
 
