@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from telepsych.accounts import passwords, policy, service, sign_in
+from telepsych.accounts import factors, passwords, policy, service, sign_in
 from telepsych.accounts.models import Invitation, Person
 from telepsych.accounts.sign_in import SignedIn
 from telepsych.audit import service as audit
@@ -43,7 +43,8 @@ def invite(work: Work, person_id: UUID) -> str:
         raise Invalid(fields={"email": gettext("Please add an e-mail address first.")})
     if service.roles_of(work, person_id) & WORKFORCE:
         work.require(policy.can_manage_people(work.actor))
-    _end_open(work, person_id)
+        work.require_fresh()
+    end_open(work, person_id)
     token = secrets.token_urlsafe(32)
     row = Invitation(
         person_id=person_id,
@@ -79,7 +80,9 @@ def accept(practice: Practice, token: str, password: str, *, device: str) -> Sig
     nobody = Actor(id=None, label="public:invitation")
     with practice.begin(nobody, writes=False, public="invitation") as work:
         invited = look_up(work, token)
-    passwords.check_strength(password, second_factor=invited.workforce)
+        person = work.session.get_one(Person, _open(work, token).person_id)
+        about = factors.known_words(work, person)
+    passwords.check_strength(password, second_factor=invited.workforce, about=about)
     hashed = passwords.hash_password(practice.vault, password)
     with practice.begin(nobody, writes=False, public="invitation") as work:
         person_id = _open(work, token).person_id
@@ -87,7 +90,7 @@ def accept(practice: Practice, token: str, password: str, *, device: str) -> Sig
         row = _open(work, token)
         _use(work, row)
         person = work.session.get_one(Person, row.person_id)
-        sign_in.set_password(work, person, hashed)
+        factors.set_password(work, person, hashed)
         audit.record(work, "invitation.accepted", f"person:{person.id}", purpose="operations")
         return sign_in.start_for(work, person, device)
 
@@ -111,6 +114,7 @@ def _use(work: Work, row: Invitation) -> None:
         raise Invalid(gettext("This invitation was used already. If that was you, please sign in."))
 
 
-def _end_open(work: Work, person_id: UUID) -> None:
+def end_open(work: Work, person_id: UUID) -> None:
+    """End every invitation of a person that was not used; the caller has asked a policy."""
     open_ones = Invitation.person_id == person_id, Invitation.used_at.is_(None), Invitation.ended_at.is_(None)
     work.session.execute(update(Invitation).where(*open_ones).values(ended_at=work.now))

@@ -1,6 +1,7 @@
 """People who sign in, what they hold, and when the practice is open."""
 
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import UniqueConstraint
@@ -10,7 +11,7 @@ from telepsych.core.actor import Role
 from telepsych.core.columns import code, digest, flag, key, moment, number, opaque, ref, small, state
 from telepsych.core.database import Base
 from telepsych.crypto.scopes import Scope, practice_scope, user_scope
-from telepsych.crypto.sealed import Sealed, SealedField, sealed_text
+from telepsych.crypto.sealed import Sealed, SealedField, sealed_json, sealed_text
 
 
 class Person(Sealed, Base):
@@ -23,6 +24,8 @@ class Person(Sealed, Base):
     email_index_version: Mapped[int] = small(default=1)
     epoch: Mapped[int] = number(default=1)
     """Raised to end every session of the person at once."""
+    handle: Mapped[bytes | None] = digest(optional=True, unique=True)
+    """64 random bytes that a passkey knows the person by; made with the first passkey."""
     created_at: Mapped[int] = moment()
     left_at: Mapped[int | None] = moment(optional=True)
     name: SealedField[str] = sealed_text()
@@ -97,9 +100,56 @@ class Factor(Sealed, Base):
     confirmed_at: Mapped[int | None] = moment(optional=True)
     last_step: Mapped[int] = number(default=0)
     """The newest time step whose code was accepted: each code works once."""
+    proof: Mapped[bytes | None] = digest(optional=True, unique=True)
+    """SHA-256 of a passkey's id, or the keyed hash of a line of a recovery sheet."""
+    sign_count: Mapped[int | None] = number(optional=True)
+    """How often a passkey says it was used; stays 0 for one that does not count."""
+    used_at: Mapped[int | None] = moment(optional=True)
     secret: SealedField[str] = sealed_text()
     """An Argon2id hash over the peppered password, or a TOTP seed."""
     label: SealedField[str] = sealed_text()
+    """The name a person gave a passkey."""
+    details: SealedField[dict[str, Any]] = sealed_json()
+    """Of a passkey: its id, public key, transports, and whether it is or could be backed up."""
+
+    @property
+    def sealing_scope(self) -> Scope:
+        return user_scope(self.person_id)
+
+
+class ChallengeUse(StrEnum):
+    """What a passkey was challenged for."""
+
+    SIGN_IN = "sign-in"
+    NEW = "new"
+    STEP_UP = "step-up"
+
+
+class Challenge(Base):
+    """64 random bytes that one browser has to answer once within five minutes; we keep their hash."""
+
+    __tablename__ = "challenge"
+    __transport__ = True
+
+    id = key()
+    challenge_hash: Mapped[bytes] = digest(unique=True)
+    use: Mapped[ChallengeUse] = state(ChallengeUse)
+    bound_to: Mapped[bytes] = digest()
+    """The hash of what only this browser holds."""
+    person_id: Mapped[UUID | None] = opaque(optional=True)
+    expires_at: Mapped[int] = moment(index=True)
+    used_at: Mapped[int | None] = moment(optional=True)
+
+
+class FormerEmail(Sealed, Base):
+    """The address a person signed in with before, so that it is told of the change."""
+
+    __tablename__ = "former_email"
+
+    id = key()
+    person_id: Mapped[UUID] = ref("person.id")
+    changed_at: Mapped[int] = moment()
+    email: SealedField[str] = sealed_text()
 
     @property
     def sealing_scope(self) -> Scope:
@@ -107,7 +157,7 @@ class Factor(Sealed, Base):
 
 
 class Guess(Base):
-    """Failed attempts against one subject (an account or an address, hashed) within one window."""
+    """How fast one subject (an account, a network, both together; hashed) may be guessed at. See `guesses`."""
 
     __tablename__ = "guess"
     __table_args__ = (UniqueConstraint("subject", "window"),)
@@ -116,7 +166,10 @@ class Guess(Base):
     id = key()
     subject: Mapped[bytes] = digest(index=True)
     window: Mapped[int] = moment(index=True)
+    """Always 0: a subject has one row, whose moments move on."""
     count: Mapped[int] = small(default=0)
+    due_at: Mapped[int | None] = moment(optional=True)
+    """Until when the attempts so far count; how that delays the next one is up to the kind of subject."""
 
 
 class Invitation(Base):
@@ -132,6 +185,51 @@ class Invitation(Base):
     expires_at: Mapped[int] = moment()
     used_at: Mapped[int | None] = moment(optional=True)
     ended_at: Mapped[int | None] = moment(optional=True)
+
+
+class KnownDevice(Sealed, Base):
+    """A browser that a person has signed in with. It holds a random token for this alone; we keep its keyed hash."""
+
+    __tablename__ = "known_device"
+    __table_args__ = (UniqueConstraint("person_id", "token_hash"),)
+    __transport__ = True
+
+    id = key()
+    person_id: Mapped[UUID] = ref("person.id")
+    token_hash: Mapped[bytes] = digest()
+    first_seen_at: Mapped[int] = moment()
+    seen_at: Mapped[int] = moment()
+    name: SealedField[str] = sealed_text()
+    """What the person calls it; empty until they do."""
+
+    @property
+    def sealing_scope(self) -> Scope:
+        return user_scope(self.person_id)
+
+
+class HowVerified(StrEnum):
+    """How the practice made sure who was asking for a new way in. Never by e-mail alone."""
+
+    IN_PERSON = "in-person"
+    VOICE = "voice"
+    VIDEO = "video"
+
+
+class Recovery(Sealed, Base):
+    """A new way in given to somebody who lost theirs: who made sure of them, and how."""
+
+    __tablename__ = "recovery"
+
+    id = key()
+    person_id: Mapped[UUID] = ref("person.id")
+    at: Mapped[int] = moment()
+    by_id: Mapped[UUID | None] = opaque(optional=True)
+    how: Mapped[HowVerified] = state(HowVerified)
+    note: SealedField[str] = sealed_text()
+
+    @property
+    def sealing_scope(self) -> Scope:
+        return user_scope(self.person_id)
 
 
 class OpeningHours(Base):

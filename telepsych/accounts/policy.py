@@ -1,9 +1,11 @@
 """Who may invite, and who may manage people."""
 
+from uuid import UUID
+
 from sqlalchemy import Select, or_, select
 
 from telepsych.accounts.models import Person, RoleGrant, TeamMember
-from telepsych.core.actor import Actor, Decision, Role
+from telepsych.core.actor import WORKFORCE, Actor, Decision, Role
 from telepsych.core.words import gettext
 
 
@@ -21,6 +23,29 @@ def can_invite(actor: Actor) -> Decision:
 def is_oneself(actor: Actor, person: Person) -> Decision:
     """Only the person themself."""
     return Decision(actor.id == person.id, gettext("Only this person can do that."))
+
+
+def can_see_devices(actor: Actor, person_id: UUID) -> Decision:
+    """Oneself, and managers: where somebody is signed in, and ending it."""
+    allowed = actor.id == person_id or bool(can_manage_people(actor))
+    return Decision(allowed, gettext("Only this person, or a manager, can do that."))
+
+
+def can_change_roles(actor: Actor, person_id: UUID) -> Decision:
+    """Managers, for others: nobody gives themself a role, nor takes the trace of one away."""
+    if actor.id == person_id:
+        return Decision(False, gettext("Another manager has to change what you may do here."))
+    return can_manage_people(actor)
+
+
+def can_recover(actor: Actor, person_id: UUID, roles: frozenset[Role]) -> Decision:
+    """Who may give somebody a new way in: staff for patients and guardians, a manager for who works here.
+
+    Never for oneself.
+    """
+    if actor.id == person_id:
+        return Decision(False, gettext("Somebody else has to do this for you."))
+    return can_manage_people(actor) if roles & WORKFORCE else can_invite(actor)
 
 
 def roles_in_force(person_id: object, now: int) -> Select[Role]:

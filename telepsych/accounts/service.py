@@ -18,7 +18,6 @@ from telepsych.core.clock import local_date
 from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
-from telepsych.web import sessions
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -133,15 +132,6 @@ def clinicians(work: Work) -> list[Named]:
     holders = select(RoleGrant.person_id).where(RoleGrant.role == Role.CLINICIAN, RoleGrant.valid_until.is_(None))
     people = work.session.scalars(select(Person).where(Person.id.in_(holders), Person.left_at.is_(None)))
     return sorted((Named(row.id, row.name, row.title) for row in people), key=lambda one: one.name)
-
-
-def leave(work: Work, person_id: UUID) -> None:
-    """A person leaves the practice: every session, socket and invitation of theirs ends now; their entries stay."""
-    work.require(policy.can_manage_people(work.actor))
-    person = work.one(select(Person).where(Person.id == person_id))
-    person.left_at, person.epoch = work.now, person.epoch + 1
-    sessions.end_all(work, person_id)
-    audit.record(work, "person.left", f"person:{person_id}", purpose="operations")
 
 
 def set_hours(work: Work, openings: Iterable[Opening]) -> None:

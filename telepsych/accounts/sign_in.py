@@ -1,43 +1,43 @@
-"""Signing in: a password, then a code where one is set up; counters against guessing; invitations' last step.
+"""Signing in: a passkey; or a password, then a code where one is set up. Setting the second factor up on the way.
 
 Argon2 takes a tenth of a second, so it runs between units of work, never inside one.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-import pyotp
-from sqlalchemy import select, update
-
-from telepsych.accounts import passwords, service
-from telepsych.accounts.models import Factor, FactorKind, Guess, Person
+from telepsych.accounts import factors, guesses, passkeys, passwords, service, totp
+from telepsych.accounts.guesses import Subject
+from telepsych.accounts.models import ChallengeUse, FactorKind, Person
+from telepsych.accounts.passkeys import Browser
 from telepsych.audit import service as audit
 from telepsych.audit.models import Outcome
-from telepsych.core.actor import WORKFORCE, Actor, Decision
-from telepsych.core.clock import HOUR, SECOND
-from telepsych.core.errors import Invalid, TooMany
+from telepsych.core.actor import Actor, Decision
+from telepsych.core.errors import Invalid
 from telepsych.core.words import gettext
 from telepsych.core.work import Practice, Work
+from telepsych.crypto.scopes import NOBODY, practice_scope
+from telepsych.crypto.vault import Vault
 from telepsych.web import sessions
 from telepsych.web.models import SignInSession, Stage
 
-GUESSES_AN_HOUR = 20
-"""Failed attempts per account and hour; per address it is ten times that, because a household or clinic shares one."""
-STEP = 30
-SEED = re.compile("[A-Z2-7]{32}")
-"""160 bits in base32. The page carries it back and forth, so it is looked at again."""
+PUBLIC = "sign-in"
+_in_vain: WeakKeyDictionary[Vault, bytes] = WeakKeyDictionary()
+"""Something sealed that is opened where there is no account, by vault."""
 
 
 class Next(StrEnum):
-    """What a right first factor leads to."""
+    """What a right factor leads to."""
 
     HOME = "home"
     CODE = "code"
+    """The second factor is asked for: a code, a passkey, or a line of the recovery sheet."""
     AUTHENTICATOR = "authenticator"
-    """Workforce accounts set up a second factor before anything opens."""
+    """A second factor is set up before anything opens."""
+    SHEET = "sheet"
+    """In, with a new second factor: a recovery sheet is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,97 +49,118 @@ class SignedIn:
     person_id: UUID
 
 
-def set_password(work: Work, person: Person, hashed: str) -> None:
-    """Keep a password (already hashed) for a person, in place of an earlier one; ends their other sessions."""
-    work.require(Decision(work.actor.is_system or work.actor.id == person.id))
-    _end_factors(work, person.id, FactorKind.PASSWORD)
-    work.add(
-        Factor(
-            person_id=person.id,
-            kind=FactorKind.PASSWORD,
-            created_at=work.now,
-            confirmed_at=work.now,
-            secret=hashed,
-            label="",
-        )
-    )
-    person.epoch += 1
-    sessions.end_all(work, person.id)
-    audit.record(work, "factor.password-set", f"person:{person.id}", purpose="operations")
+def with_passkey(
+    practice: Practice, browser: Browser, answer: str, *, device: str, half: SignInSession | None = None
+) -> SignedIn:
+    """Sign in whoever shows a passkey of theirs: two factors at once. Raises `Invalid` alike for every wrong one.
 
-
-def set_totp(work: Work, person: Person, seed: str, *, last_step: int = 0) -> None:
-    """Keep a confirmed authenticator seed for a person, in place of an earlier one."""
-    work.require(Decision(work.actor.is_system or work.actor.id == person.id))
-    _end_factors(work, person.id, FactorKind.TOTP)
-    work.add(
-        Factor(
-            person_id=person.id,
-            kind=FactorKind.TOTP,
-            created_at=work.now,
-            confirmed_at=work.now,
-            last_step=last_step,
-            secret=seed,
-            label="",
-        )
-    )
-    audit.record(work, "factor.totp-set", f"person:{person.id}", purpose="operations")
-
-
-def has_factor(work: Work, person_id: UUID, kind: FactorKind) -> bool:
-    """Whether a person has set up a factor of this kind."""
-    return _factor(work, person_id, kind) is not None
+    `half` is a half-finished sign-in of this browser, which this finishes. Wrong passwords do not slow this down.
+    """
+    nobody = Actor(id=None, label="public:sign-in")
+    try:
+        shown = passkeys.check_shown(practice, browser, answer, ChallengeUse.SIGN_IN)
+        with practice.begin(_self(shown.person_id), public=PUBLIC) as work:
+            passkeys.note_use(work, shown)
+            if half is not None:
+                sessions.end(work, half.id)
+            return _full(work, work.session.get_one(Person, shown.person_id), device)
+    except Invalid:
+        _note_refused(practice, nobody, "sign-in.wrong-passkey", None)
+        raise
 
 
 def with_password(practice: Practice, email: str, password: str, *, address: str, device: str) -> SignedIn:
     """Check an e-mail address and password and start a session. Raises `Invalid` alike for every wrong pair.
 
-    Raises `TooMany` after too many failures against the account or from the address.
+    Raises `TooMany` after too many failures against the account or from the network.
     """
     nobody = Actor(id=None, label="public:sign-in")
-    subjects = _subjects(practice, email, address)
-    with practice.begin(nobody, public="sign-in") as work:
-        _spend_guess(work, subjects)
+    subjects = guesses.of_password(practice, email, address)
+    with practice.begin(nobody, writes=False, public=PUBLIC) as work:
+        guesses.check(work, subjects)
+    with practice.begin(nobody, public=PUBLIC) as work:
+        guesses.spend(work, subjects)
         person = service.find_by_email(work, email)
-        factor = _factor(work, person.id, FactorKind.PASSWORD) if person else None
-        kept = factor.secret if factor else None
+        kept = _kept(work, person)
     if not passwords.is_right(practice.vault, kept, password) or person is None:
-        _note_failure(practice, nobody, person)
+        _note_refused(practice, nobody, "sign-in.failed", person.id if person else None)
         raise Invalid(gettext("That e-mail address and password don't go together. Please try again."))
-    with practice.begin(Actor(id=person.id, label="public:sign-in"), public="sign-in") as work:
-        _give_back(work, subjects)
+    with practice.begin(_self(person.id), public=PUBLIC) as work:
+        guesses.give_back(work, subjects)
         return _start(work, person, device)
 
 
 def with_code(practice: Practice, row: SignInSession, code: str, *, device: str) -> SignedIn:
     """Check the code of a half-finished sign-in and start the full session. Each code works once."""
-    actor = Actor(id=row.person_id, label="public:sign-in")
-    subjects = [practice.vault.mac("guess", f"code:{row.person_id}".encode())]
-    with practice.begin(actor, public="sign-in") as work:
-        _spend_guess(work, subjects)
-    with practice.begin(actor, public="sign-in") as work:
-        accepted = _use_code(work, row.person_id, code)
-        if accepted:
-            _give_back(work, subjects)
-            sessions.end(work, row.id)
+    subjects = _spend_code(practice, row.person_id)
+    try:
+        with practice.begin(_self(row.person_id), public=PUBLIC) as work:
+            if not totp.use_code(work, row.person_id, code):
+                message = gettext("That code isn't right, or was used already. Please wait for the next one.")
+                raise Invalid(fields={"code": message})
+            guesses.give_back(work, subjects)
+            return _finish(work, row, device)
+    except Invalid:
+        _note_refused(practice, _self(row.person_id), "sign-in.wrong-code", row.person_id)
+        raise
+
+
+def with_line(practice: Practice, row: SignInSession, line: str, *, device: str) -> SignedIn:
+    """Take a line of the recovery sheet in a half-finished sign-in: the old second factors end, a new one is set up.
+
+    Answers another half session, which opens nothing but setting up. Each line works once.
+    """
+    subjects = _spend_code(practice, row.person_id)
+    try:
+        with practice.begin(_self(row.person_id), public=PUBLIC) as work:
             person = work.session.get_one(Person, row.person_id)
-            return _full(work, person, device)
-    with practice.begin(actor, public="sign-in") as work:
-        audit.record(work, "sign-in.wrong-code", f"person:{row.person_id}", outcome=Outcome.REFUSED)
-    raise Invalid(fields={"code": gettext("That code isn't right, or was used already. Please wait for the next one.")})
+            if not factors.use_line(work, person, line):
+                raise Invalid(fields={"line": gettext("We don't know this line, or it was used already.")})
+            guesses.give_back(work, subjects)
+            sessions.end_all(work, person.id)
+            return SignedIn(_half(work, person, device), Next.AUTHENTICATOR, person.id)
+    except Invalid:
+        _note_refused(practice, _self(row.person_id), "sign-in.wrong-line", row.person_id)
+        raise
 
 
-def enrol(practice: Practice, row: SignInSession, seed: str, code: str, *, device: str) -> SignedIn:
-    """Set up the authenticator during a half-finished sign-in, once its first code fits, and finish signing in."""
-    step = code_fits(seed, code, practice.clock.now(), 0) if SEED.fullmatch(seed) else None
-    if step is None:
-        raise Invalid(fields={"code": gettext("That code isn't right. Please wait for the next one and try again.")})
-    with practice.begin(Actor(id=row.person_id, label="public:sign-in"), public="sign-in") as work:
-        work.require(Decision(not has_factor(work, row.person_id, FactorKind.TOTP)))
+def offer(practice: Practice, row: SignInSession) -> str:
+    """The seed of the authenticator that is set up during a half-finished sign-in."""
+    with practice.begin(_self(row.person_id), public=PUBLIC) as work:
+        _require_none(work, row)
+        return totp.offer(work, row.person_id)
+
+
+def enrol(practice: Practice, row: SignInSession, code: str, *, device: str) -> SignedIn:
+    """Take the authenticator's first code during a half-finished sign-in, and finish it."""
+    with practice.begin(_self(row.person_id), public=PUBLIC) as work:
+        _require_none(work, row)
+        accepted = totp.accept(work, row.person_id, code)
+        if accepted is None:
+            raise factors.wrong_first_code()
         person = work.session.get_one(Person, row.person_id)
-        set_totp(work, person, seed, last_step=step)
-        sessions.end(work, row.id)
-        return _full(work, person, device)
+        factors.set_totp(work, person, accepted[0], last_step=accepted[1])
+        return _finish(work, row, device, Next.SHEET)
+
+
+def offer_passkey(practice: Practice, row: SignInSession, browser: Browser) -> str:
+    """What the browser needs to make the passkey that is set up during a half-finished sign-in, as JSON."""
+    with practice.begin(_self(row.person_id), public=PUBLIC) as work:
+        _require_none(work, row)
+        person = work.session.get_one(Person, row.person_id)
+        audit.record(work, "factor.passkey-offered", f"person:{person.id}", purpose="operations")
+        return passkeys.options_for_new(work, browser, person)
+
+
+def enrol_passkey(
+    practice: Practice, row: SignInSession, browser: Browser, answer: str, name: str, *, device: str
+) -> SignedIn:
+    """Keep the passkey that was made during a half-finished sign-in, and finish it."""
+    made = passkeys.check_new(practice, browser, answer, row.person_id)
+    with practice.begin(_self(row.person_id), public=PUBLIC) as work:
+        _require_none(work, row)
+        factors.keep_passkey(work, work.session.get_one(Person, row.person_id), made, name)
+        return _finish(work, row, device, Next.SHEET)
 
 
 def start_for(work: Work, person: Person, device: str) -> SignedIn:
@@ -154,87 +175,70 @@ def sign_out(work: Work, row: SignInSession) -> None:
     audit.record(work, "signed-out", f"session:{row.id}", purpose="operations")
 
 
-def code_fits(seed: str, code: str, now: int, last_step: int) -> int | None:
-    """The time step a code belongs to, one step of drift either way, if it is newer than the last one used."""
-    totp = pyotp.TOTP(seed)
-    present = now // SECOND // STEP
-    for step in (present, present - 1, present + 1):
-        if step > last_step and pyotp.utils.strings_equal(totp.generate_otp(step), code.strip().replace(" ", "")):
-            return step
-    return None
+def needs_setting_up(work: Work, person_id: UUID) -> bool:
+    """Whether a half-finished sign-in is for setting a second factor up."""
+    return not factors.has_factor(work, person_id, *factors.SECOND)
 
 
 def _start(work: Work, person: Person, device: str) -> SignedIn:
-    workforce = bool(service.roles_of(work, person.id) & WORKFORCE)
-    has_totp = has_factor(work, person.id, FactorKind.TOTP)
-    if not (has_totp or workforce):
+    """In for a patient without an authenticator; else half in. A patient's passkey is another way, no second step."""
+    workforce = factors.is_workforce(work, person.id)
+    if not workforce and not factors.has_factor(work, person.id, FactorKind.TOTP):
         return _full(work, person, device)
-    _row, token = sessions.start(work, person.id, person.epoch, workforce=workforce, device=device, stage=Stage.HALF)
     audit.record(work, "sign-in.password-right", f"person:{person.id}", purpose="operations")
-    return SignedIn(token, Next.CODE if has_totp else Next.AUTHENTICATOR, person.id)
+    step = Next.AUTHENTICATOR if needs_setting_up(work, person.id) else Next.CODE
+    return SignedIn(_half(work, person, device), step, person.id)
 
 
-def _full(work: Work, person: Person, device: str) -> SignedIn:
-    workforce = bool(service.roles_of(work, person.id) & WORKFORCE)
+def _half(work: Work, person: Person, device: str) -> str:
+    workforce = factors.is_workforce(work, person.id)
+    _row, token = sessions.start(work, person.id, person.epoch, workforce=workforce, device=device, stage=Stage.HALF)
+    return token
+
+
+def _full(work: Work, person: Person, device: str, step: Next = Next.HOME) -> SignedIn:
+    workforce = factors.is_workforce(work, person.id)
     row, token = sessions.start(work, person.id, person.epoch, workforce=workforce, device=device)
     audit.record(work, "signed-in", f"session:{row.id}", purpose="operations")
-    return SignedIn(token, Next.HOME, person.id)
+    return SignedIn(token, step, person.id)
 
 
-def _use_code(work: Work, person_id: UUID, code: str) -> bool:
-    factor = _factor(work, person_id, FactorKind.TOTP)
-    if factor is None:
-        return False
-    step = code_fits(factor.secret, code, work.now, factor.last_step)
-    if step is None:
-        return False
-    newer = update(Factor).where(Factor.id == factor.id, Factor.last_step < step).values(last_step=step)
-    return work.changed(newer) == 1
+def _finish(work: Work, row: SignInSession, device: str, step: Next = Next.HOME) -> SignedIn:
+    sessions.end(work, row.id)
+    return _full(work, work.session.get_one(Person, row.person_id), device, step)
 
 
-def _factor(work: Work, person_id: UUID, kind: FactorKind) -> Factor | None:
-    mine = select(Factor).where(Factor.person_id == person_id, Factor.kind == kind, Factor.ended_at.is_(None))
-    return work.session.scalar(mine)
+def _require_none(work: Work, row: SignInSession) -> None:
+    """Half a sign-in may set a second factor up only where there is none: a password alone adds nothing to others."""
+    work.require(Decision(needs_setting_up(work, row.person_id)))
 
 
-def _end_factors(work: Work, person_id: UUID, kind: FactorKind) -> None:
-    for factor in work.session.scalars(
-        select(Factor).where(Factor.person_id == person_id, Factor.kind == kind, Factor.ended_at.is_(None))
-    ):
-        factor.ended_at = work.now
+def _spend_code(practice: Practice, person_id: UUID) -> tuple[Subject, ...]:
+    subjects = guesses.of_code(practice, person_id)
+    with practice.begin(_self(person_id), public=PUBLIC) as work:
+        guesses.spend(work, subjects)
+    return subjects
 
 
-def _subjects(practice: Practice, email: str, address: str) -> list[bytes]:
-    account = practice.vault.blind("email", email).value
-    return [
-        practice.vault.mac("guess", b"account:" + account),
-        practice.vault.mac("guess", b"from:" + address.encode()),
-    ]
+def _kept(work: Work, person: Person | None) -> str | None:
+    """The kept hash of somebody's password. For nobody the same is done in vain: look-up and opening."""
+    if person is not None:
+        return factors.password_of(work, person.id)
+    factors.password_of(work, NOBODY)
+    vault: Vault = work.practice.vault
+    sealed = _in_vain.get(vault)
+    if sealed is None:
+        sealed = _in_vain[vault] = vault.seal(practice_scope(), "nobody", NOBODY, 1, b"nobody has this password" * 4)
+    vault.open(practice_scope(), "nobody", NOBODY, 1, sealed)
+    return None
 
 
-def _spend_guess(work: Work, subjects: Iterable[bytes]) -> None:
-    """Count the attempt before its outcome is known, so that parallel attempts cannot outrun the limit."""
-    window = work.now - work.now % HOUR
-    for place, subject in enumerate(subjects):
-        row = work.session.scalar(select(Guess).where(Guess.subject == subject, Guess.window == window))
-        if row is None:
-            row = work.add(Guess(subject=subject, window=window, count=0))
-        if row.count >= GUESSES_AN_HOUR * (10 if place else 1):
-            left = (window + HOUR - work.now) // SECOND
-            raise TooMany(
-                gettext("That was tried too often. Please wait an hour, or call the practice."), retry_after=int(left)
-            )
-        row.count += 1
+def _self(person_id: UUID) -> Actor:
+    return Actor(id=person_id, label="public:sign-in")
 
 
-def _give_back(work: Work, subjects: Iterable[bytes]) -> None:
-    """A right factor gives its attempt back: only failures count."""
-    window = work.now - work.now % HOUR
-    counted = Guess.subject.in_(list(subjects)), Guess.window == window, Guess.count > 0
-    work.session.execute(update(Guess).where(*counted).values(count=Guess.count - 1))
-
-
-def _note_failure(practice: Practice, actor: Actor, person: Person | None) -> None:
-    with practice.begin(actor, public="sign-in") as work:
-        about = f"person:{person.id}" if person else "person:unknown"
-        audit.record(work, "sign-in.failed", about, purpose="operations", outcome=Outcome.REFUSED)
+def _note_refused(practice: Practice, actor: Actor, action: str, person_id: UUID | None) -> None:
+    with practice.begin(actor, public=PUBLIC) as work:
+        guesses.note_failure(work)
+        about = f"person:{person_id}" if person_id else "person:unknown"
+        audit.record(work, action, about, purpose="operations", outcome=Outcome.REFUSED)

@@ -1,19 +1,18 @@
-"""The way in and out: sign-in in two steps, invitations, sign-out, and staying signed in."""
+"""The way in and out: a passkey, or a password and a second step; invitations, sign-out, and staying signed in."""
 
-from urllib.parse import urlsplit
-
-import pyotp
-import segno
-from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug import Response
+from werkzeug import Response as WsgiResponse
 
-from telepsych.accounts import invitations, sign_in
-from telepsych.accounts.models import FactorKind
+from telepsych.accounts import factors, invitations, sign_in
+from telepsych.accounts.browsers import browser, device, own_path, passkey_place
+from telepsych.accounts.passkeys import options_for_sign_in
+from telepsych.accounts.pictures import picture_of
 from telepsych.accounts.sign_in import Next, SignedIn
-from telepsych.core.actor import Decision
-from telepsych.core.errors import Invalid, SignInNeeded, TooMany
+from telepsych.core.actor import Actor, Decision
+from telepsych.core.errors import Conflict, Invalid, SignInNeeded, TooMany
 from telepsych.web import sessions
+from telepsych.web.addresses import address
 from telepsych.web.doors import (
     begin,
     clear_cookie,
@@ -30,25 +29,47 @@ from telepsych.web.sessions import Standing
 bp = Blueprint("accounts", __name__)
 
 AFTER = {Next.CODE: "accounts.code", Next.AUTHENTICATOR: "accounts.authenticator"}
+FIRST_NAME = "My first passkey"
 
 
 @bp.get("/sign-in")
 @public("sign-in")
 def sign_in_page() -> ResponseReturnValue:
     locked = visitor().standing is Standing.LOCKED
-    return render_template("accounts/sign_in.html", next=_own_path(request.args.get("next", "")), locked=locked)
+    return _sign_in_page(own_path(request.args.get("next", "")), locked=locked)
 
 
 @bp.post("/sign-in", endpoint="sign_in")
 @public("sign-in")
 def sign_in_post() -> ResponseReturnValue:
-    email, way = request.form.get("email", ""), _own_path(request.form.get("next", ""))
+    email, way = request.form.get("email", ""), own_path(request.form.get("next", ""))
     try:
         password = request.form.get("password", "")
-        done = sign_in.with_password(practice, email, password, address=request.remote_addr or "", device=_device())
+        done = sign_in.with_password(practice, email, password, address=address(), device=device())
     except (Invalid, TooMany) as error:
-        page = render_template("accounts/sign_in.html", email=email, next=way, error=error)
-        return page, error.status
+        return _refused(_sign_in_page(way, email=email, error=error), error)
+    return _go_on(done, way)
+
+
+@bp.post("/sign-in/passkey/options")
+@public("sign-in")
+def passkey_options() -> ResponseReturnValue:
+    with practice.begin(Actor(id=None, label="public:sign-in"), public="sign-in") as work:
+        return _json(options_for_sign_in(work, browser()))
+
+
+@bp.post("/sign-in/passkey")
+@public("sign-in")
+def passkey_post() -> ResponseReturnValue:
+    way = own_path(request.form.get("next", ""))
+    who = visitor()
+    half = who.row if who.standing is Standing.HALF else None
+    try:
+        answer = request.form.get("passkey", "")
+        done = sign_in.with_passkey(practice, browser(), answer, device=device(), half=half)
+    except Invalid as error:
+        page = _code_page(way, error=error) if half else _sign_in_page(way, error=error)
+        return _refused(page, error)
     return _go_on(done, way)
 
 
@@ -56,34 +77,62 @@ def sign_in_post() -> ResponseReturnValue:
 @public("sign-in")
 def code() -> ResponseReturnValue:
     _half()
-    return render_template("accounts/code.html", next=_own_path(request.args.get("next", "")))
+    return _code_page(own_path(request.args.get("next", "")))
 
 
 @bp.post("/sign-in/code")
 @public("sign-in")
 def code_post() -> ResponseReturnValue:
-    way = _own_path(request.form.get("next", ""))
+    way, row = own_path(request.form.get("next", "")), _half()
     try:
-        done = sign_in.with_code(practice, _half(), request.form.get("code", ""), device=_device())
+        done = sign_in.with_code(practice, row, request.form.get("code", ""), device=device())
     except (Invalid, TooMany) as error:
-        return render_template("accounts/code.html", next=way, error=error), error.status
+        return _refused(_code_page(way, error=error), error)
+    return _go_on(done, way)
+
+
+@bp.post("/sign-in/recovery")
+@public("sign-in")
+def recovery_post() -> ResponseReturnValue:
+    way, row, line = own_path(request.form.get("next", "")), _half(), request.form.get("line", "")
+    try:
+        done = sign_in.with_line(practice, row, line, device=device())
+    except (Invalid, TooMany) as error:
+        return _refused(_code_page(way, error=error, line=line), error)
     return _go_on(done, way)
 
 
 @bp.get("/sign-in/authenticator")
 @public("sign-in")
 def authenticator() -> ResponseReturnValue:
-    return _authenticator_page(_half(), pyotp.random_base32())
+    return _authenticator_page(_half())
 
 
 @bp.post("/sign-in/authenticator")
 @public("sign-in")
 def authenticator_post() -> ResponseReturnValue:
-    row, seed = _half(), request.form.get("seed", "")
+    row = _half()
     try:
-        done = sign_in.enrol(practice, row, seed, request.form.get("code", ""), device=_device())
+        done = sign_in.enrol(practice, row, request.form.get("code", ""), device=device())
     except Invalid as error:
-        return _authenticator_page(row, seed, error), error.status
+        return _refused(_authenticator_page(row, error), error)
+    return _go_on(done, "")
+
+
+@bp.post("/sign-in/authenticator/passkey/options")
+@public("sign-in")
+def first_passkey_options() -> ResponseReturnValue:
+    return _json(sign_in.offer_passkey(practice, _half(), browser()))
+
+
+@bp.post("/sign-in/authenticator/passkey")
+@public("sign-in")
+def first_passkey_post() -> ResponseReturnValue:
+    row, answer = _half(), request.form.get("passkey", "")
+    try:
+        done = sign_in.enrol_passkey(practice, row, browser(), answer, FIRST_NAME, device=device())
+    except (Invalid, Conflict) as error:
+        return _refused(_authenticator_page(row, error), error)
     return _go_on(done, "")
 
 
@@ -137,14 +186,18 @@ def invitation_password() -> ResponseReturnValue:
     with begin(writes=False, public="invitation") as work:
         invited = invitations.look_up(work, token)
     try:
-        done = invitations.accept(practice, token, password, device=_device())
+        done = invitations.accept(practice, token, password, device=device())
     except Invalid as error:
         return render_template("accounts/password.html", token=token, invited=invited, error=error), error.status
-    return _go_on(done, "")
+    return _go_on(done, url_for("security.welcome"))
 
 
-def _go_on(done: SignedIn, way: str) -> Response:
-    target = url_for(AFTER[done.next], next=way or None) if done.next in AFTER else (way or "/")
+def _go_on(done: SignedIn, way: str) -> WsgiResponse:
+    target = way or "/"
+    if done.next is Next.SHEET:
+        target = url_for("security.sheet")
+    elif done.next in AFTER:
+        target = url_for(AFTER[done.next], next=way or None)
     return set_cookie(redirect(target), done.token)
 
 
@@ -156,29 +209,37 @@ def _half() -> SignInSession:
     return who.row
 
 
-def _authenticator_page(row: SignInSession, seed: str, error: Invalid | None = None) -> str:
-    with begin(writes=False, public="sign-in") as work:
-        if sign_in.has_factor(work, row.person_id, FactorKind.TOTP):
+def _sign_in_page(way: str, **more: object) -> str:
+    can = browser().site is not None
+    return render_template("accounts/sign_in.html", next=way, has_passkeys=can, place=passkey_place(), **more)
+
+
+def _code_page(way: str, **more: object) -> str:
+    row = _half()
+    with practice.begin(Actor(id=row.person_id, label="public:sign-in"), writes=False, public="sign-in") as work:
+        if sign_in.needs_setting_up(work, row.person_id):
             raise SignInNeeded
-    if not sign_in.SEED.fullmatch(seed):
-        seed = pyotp.random_base32()
-    address = pyotp.TOTP(seed).provisioning_uri(name="Telepsych", issuer_name=practice.settings.practice_name)
-    qr = segno.make(address).svg_data_uri(scale=5, border=2)
-    return render_template("accounts/authenticator.html", seed=seed, qr=qr, error=error)
+        own = factors.factors_of(work, row.person_id)
+    can = browser().site is not None and bool(own.passkeys)
+    has_code = own.authenticator_since is not None
+    return render_template("accounts/code.html", next=way, has_passkeys=can, has_code=has_code, own=own, **more)
 
 
-def _device() -> str:
-    """The browser and system as the person would name them."""
-    agent = request.headers.get("User-Agent", "")
-    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-    systems = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac", "Mac"))
-    browser = next((name for mark, name in browsers if mark in agent), "A browser")
-    system = next((name for mark, name in systems if mark in agent), "computer")
-    return f"{browser} on {system}"
+def _authenticator_page(row: SignInSession, error: Invalid | Conflict | None = None) -> str:
+    """Setting a second factor up. Raises `SignInNeeded` where there is one already."""
+    with practice.begin(Actor(id=row.person_id, label="public:sign-in"), writes=False, public="sign-in") as work:
+        if not sign_in.needs_setting_up(work, row.person_id):
+            raise SignInNeeded
+    seed = sign_in.offer(practice, row)
+    picture = picture_of(seed, practice.settings.practice_name)
+    more = {"has_passkeys": browser().site is not None, "place": passkey_place()}
+    return render_template("accounts/authenticator.html", seed=seed, qr=picture, error=error, **more)
 
 
-def _own_path(text: str) -> str:
-    """A path on this site to go on to after signing in; anything else becomes the home page."""
-    parts = urlsplit(text)
-    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return text if is_ours and "\\" not in text and not any(ord(letter) < 32 for letter in text) else ""
+def _json(text: str) -> Response:
+    return Response(text, content_type="application/json")
+
+
+def _refused(page: str, error: Invalid | Conflict | TooMany) -> ResponseReturnValue:
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
+    return page, error.status, headers

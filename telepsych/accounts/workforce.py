@@ -34,6 +34,7 @@ def welcome(
     Who works here already gets a new invitation and nothing else. Raises `Invalid` and `Conflict`.
     """
     work.require(policy.can_manage_people(work.actor))
+    work.require_fresh()
     service.check_address(email)
     known = service.find_by_email(work, email)
     if known is None:

@@ -38,6 +38,8 @@ class Relation(StrEnum):
 
     SELF = "self"
     PROXY = "proxy"
+    SUPPORTER = "supporter"
+    """Named by the patient: sees single parts, and no compartment."""
     TEAM = "team"
     BREAK_GLASS = "break-glass"
 
@@ -49,6 +51,10 @@ class Tie:
     patient_id: UUID
     relation: Relation
     compartments: frozenset[Compartment]
+    parts: frozenset[str] = frozenset()
+    """What a supporter is shown."""
+    signs_as: str = ""
+    """In which capacity a proxy signs a consent; empty when they sign none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Actor:
     """`person`, `system:<job>`, `command:<name>` or `public:<page>`; written into the audit row."""
     factor_at: int | None = None
     """When a factor was last shown, for acts that ask for a fresh one."""
+    barred: frozenset[UUID] = frozenset()
+    """Patients to whom the actor is or ever was personally related: no team opens their record to this actor."""
 
     @property
     def is_workforce(self) -> bool:
@@ -89,10 +97,16 @@ class Actor:
         """
         return frozenset(tie.patient_id for tie in self.ties if compartment in tie.compartments)
 
+    @property
+    def relatives(self) -> frozenset[UUID]:
+        """The patients whom the actor knows in private life, themself included: never the actor's to care for."""
+        private = (Relation.SELF, Relation.PROXY, Relation.SUPPORTER)
+        return self.barred | {tie.patient_id for tie in self.ties if tie.relation in private}
+
     def relation_to(self, patient_id: UUID) -> Relation | None:
         """The strongest relation to a patient whose record is open to the actor, for the audit trail."""
         held = {tie.relation for tie in self.ties if tie.patient_id == patient_id}
-        if self.teams and not held & {Relation.SELF, Relation.PROXY}:
+        if self.teams and not held and patient_id not in self.relatives:
             held.add(Relation.TEAM)
         return next((relation for relation in Relation if relation in held), None)
 

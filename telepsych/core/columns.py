@@ -69,6 +69,16 @@ def digest(*, optional: bool = False, index: bool = False, unique: bool = False)
     return mapped_column(LargeBinary, nullable=optional, index=index, unique=unique, info={CLASS: "digest"})
 
 
+def position() -> Mapped[Any]:
+    """A row's own place in an order, given by whoever writes it."""
+    return mapped_column(BigInteger, primary_key=True, autoincrement=False, info={CLASS: "counter"})
+
+
+def receipt(*, optional: bool = False) -> Mapped[Any]:
+    """Somebody's signature or time stamp over a hash."""
+    return mapped_column(LargeBinary, nullable=optional, info={CLASS: "digest"})
+
+
 def sealed_blob(*, optional: bool = False) -> Mapped[Any]:
     """Ciphertext."""
     return mapped_column(LargeBinary, nullable=optional, info={CLASS: "sealed"})

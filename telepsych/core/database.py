@@ -34,6 +34,10 @@ NAMES = {
 }
 
 
+TRIGGERS = "recursive_triggers=ON"
+"""Without it `INSERT OR REPLACE` removes the row that was there without asking its triggers."""
+
+
 class Base(DeclarativeBase):
     """Every record of the practice."""
 
@@ -68,7 +72,7 @@ def _open_sqlite(url: str, write_wait: float, pool: type[Pool] | None) -> Engine
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
-        for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", TRIGGERS):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -15,12 +15,17 @@ from telepsych.core.words import gettext
 from telepsych.web.doors import practice, visitor
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+OF_THE_BROWSER = frozenset({"reports.take"})
+"""What browsers send by themselves, without a token; it changes nothing but a count."""
+OF_MACHINES = frozenset({"witness.add_checkpoint"})
+"""What other servers send, without a session and signed by themselves."""
+UNBOUND = OF_THE_BROWSER | OF_MACHINES
 VISITOR_COOKIE = "telepsych-visitor"
 
 
 def csrf_token() -> str:
     """The token for forms and scripts on this page."""
-    return str(practice.vault.mac("csrf", _bound_to().encode()).hex())
+    return _token(_bound_to())
 
 
 def protect(app: Flask) -> None:
@@ -28,9 +33,9 @@ def protect(app: Flask) -> None:
 
     @app.before_request
     def check() -> None:
-        if request.method in SAFE or request.endpoint is None:
+        if request.method in SAFE or request.endpoint is None or request.endpoint in UNBOUND:
             return
-        if not _comes_from_us() or not hmac.compare_digest(_given(), csrf_token()):
+        if not _comes_from_us() or not _is_ours(_given()):
             raise Refused(
                 gettext("This page was open for a while, so we couldn't be sure it was you. Please try once more.")
             )
@@ -43,10 +48,24 @@ def protect(app: Flask) -> None:
         return response
 
 
+def _token(bound_to: str) -> str:
+    return str(practice.vault.mac("csrf", bound_to.encode()).hex())
+
+
+def _is_ours(given: str) -> bool:
+    """Whether it is this browser's token, or that of its session before it was locked or ended.
+
+    Pages of such a session are still open; they are to hear that it is over, not that they come from elsewhere.
+    """
+    row = visitor().row
+    good = [csrf_token()] + ([_token(f"session:{row.chain}")] if row is not None else [])
+    return any(hmac.compare_digest(given.encode(), one.encode()) for one in good)
+
+
 def _bound_to() -> str:
     row = visitor().row
     if row is not None and visitor().is_signed_in:
-        return f"session:{row.id}"
+        return f"session:{row.chain}"
     known = request.cookies.get(VISITOR_COOKIE) or g.get("new_visitor")
     if not known:
         known = g.new_visitor = secrets.token_urlsafe(24)

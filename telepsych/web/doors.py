@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar, cast
+from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
 from flask_login import LoginManager, UserMixin, current_user
@@ -16,6 +17,7 @@ from telepsych.core.actor import Actor, Role
 from telepsych.core.errors import Refused, SignInNeeded
 from telepsych.core.work import Practice, Work
 from telepsych.web import sessions
+from telepsych.web.careful_json import CarefulJson
 from telepsych.web.models import SignInSession
 from telepsych.web.sessions import Standing
 
@@ -72,6 +74,7 @@ class SignedInPerson(UserMixin):  # type: ignore[misc]
 def attach(app: Flask, web: Web) -> None:
     """Give the app its practice, every request an id, and Flask-Login our session rows to ask."""
     app.extensions["telepsych"] = web
+    app.json = CarefulJson(app)
     login = LoginManager()
     login.session_protection = None  # it binds a session to an address, and phones change theirs
     login.request_loader(lambda _request: SignedInPerson(visitor()) if visitor().is_signed_in else None)
@@ -128,8 +131,11 @@ def _recognise() -> Visitor:
         row = sessions.find(work, token)
         if row is None:
             return Visitor(NOBODY)
-        now = sessions.standing(row, parts.epoch_of(work, row), work.now, practice.settings)
+        epoch = parts.epoch_of(work, row)
+        now = sessions.standing(row, epoch, work.now, practice.settings)
         actor = parts.identify(work, row) if now is Standing.OPEN else NOBODY
+    if now is Standing.ENDED:
+        sessions.note_use_after_end(parts.practice, row, epoch)
     if now is Standing.OPEN and sessions.needs_touch(row, work.now) and counts_as_activity():
         with practice.begin(actor, public="session") as work:
             sessions.touch(work, row.id)
@@ -142,7 +148,11 @@ def counts_as_activity() -> bool:
 
 
 def set_cookie(response: WsgiResponse, token: str) -> WsgiResponse:
-    """Hand the browser its token: HttpOnly, SameSite=Lax, for this host, until the browser closes."""
+    """Hand the browser its token: HttpOnly, SameSite=Lax, for this host, until the browser closes.
+
+    Rooms above learn of it after the request (`g.handed_over`), such as to know the device again.
+    """
+    g.handed_over = token
     secure = practice.settings.origin.startswith("https://")
     response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
@@ -191,3 +201,9 @@ def begin(*, writes: bool = True, public: str = "") -> Iterator[Work]:
     """A unit of work for whoever is asking. A page that only reads says `writes=False`."""
     with practice.begin(visitor().actor, writes=writes, public=public, request_id=g.request_id) as work:
         yield work
+    g.setdefault("in_view", set()).update(patient for _act, patient in work.session.info.get("audit.looks", ()))
+
+
+def in_view() -> frozenset[UUID]:
+    """The patients whose data this request has read so far: every look leaves an entry, so none is missed."""
+    return frozenset(g.get("in_view", ()))

@@ -2,10 +2,11 @@
 logged under a reference and shown as an apology with it, never with what the person typed."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -15,6 +16,7 @@ from telepsych.core.errors import (
     NotFound,
     Refused,
     SignInNeeded,
+    StepUpNeeded,
     TelepsychError,
     TooLarge,
     TooMany,
@@ -28,8 +30,13 @@ log = logging.getLogger("telepsych.web")
 KNOWN = {404: NotFound, 403: Refused, 413: TooLarge, 422: Invalid, 429: TooMany, 503: Unavailable}
 
 
-def install(app: Flask) -> None:
+AskAgain = Callable[[StepUpNeeded], ResponseReturnValue]
+"""The page that asks for a fresh factor and keeps what was sent; a higher room has it."""
+
+
+def install(app: Flask, ask_again: AskAgain | None = None) -> None:
     """Answer every error of the app."""
+    app.extensions["telepsych-ask-again"] = ask_again or answer
     app.register_error_handler(TelepsychError, expected)
     app.register_error_handler(HTTPException, of_http)
     app.register_error_handler(Exception, unexpected)
@@ -48,6 +55,8 @@ def expected(error: TelepsychError) -> ResponseReturnValue:
         stop_asking()
     if isinstance(error, SignInNeeded) and not wants_json():
         return redirect(url_for("accounts.sign_in_page", next=_way_back() or None))
+    if isinstance(error, StepUpNeeded) and not wants_json():
+        return cast(AskAgain, current_app.extensions["telepsych-ask-again"])(error)
     return answer(error)
 
 
@@ -111,4 +120,5 @@ def _note_refusal(error: Refused) -> None:
 
 
 def _way_back() -> str:
-    return request.path if request.method == "GET" else ""
+    """Where signing in leads back to: the page asked for, with its query, whose values name nobody."""
+    return request.full_path.rstrip("?") if request.method == "GET" else ""

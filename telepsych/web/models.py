@@ -37,13 +37,24 @@ class SignInSession(Sealed, Base):
     factor_at: Mapped[int] = moment()
     locked_at: Mapped[int | None] = moment(optional=True)
     ended_at: Mapped[int | None] = moment(optional=True)
+    lineage: Mapped[UUID | None] = opaque(optional=True)
+    """The first session of a chain whose id changed at each fresh factor; empty in that first one."""
     busy_until: Mapped[int | None] = moment(optional=True)
     """A live visit or waiting room counts as activity until then."""
+    device_id: Mapped[UUID | None] = opaque(optional=True)
+    """The browser this person is known to use, where it keeps our cookie."""
+    refused_at: Mapped[int | None] = moment(optional=True)
+    """When somebody last came with this session after it was ended, so that not each request is noted."""
     device: SealedField[str] = sealed_text()
 
     @property
     def sealing_scope(self) -> Scope:
         return user_scope(self.person_id)
+
+    @property
+    def chain(self) -> UUID:
+        """What stays the same while the id changes: tokens of pages that are open are bound to it."""
+        return self.lineage or self.id
 
 
 class LiveTicket(Base):
@@ -89,3 +100,18 @@ class Draft(Sealed, Base):
     @property
     def sealing_scope(self) -> Scope:
         return user_scope(self.person_id)
+
+
+class PolicyReport(Base):
+    """How often on a day browsers reported the same kind of thing that the content security policy stopped."""
+
+    __tablename__ = "policy_report"
+    __transport__ = True
+    __table_args__ = (UniqueConstraint("day", "directive", "page", "stopped"),)
+
+    id = key()
+    day: Mapped[int] = moment(index=True)
+    directive: Mapped[str] = code(32, "a directive of the policy")
+    page: Mapped[str] = code(96, "the pattern of a route, without ids")
+    stopped: Mapped[str] = code(32, "a kind of thing, never an address")
+    count: Mapped[int] = number(default=1)

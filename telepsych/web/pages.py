@@ -2,26 +2,29 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import quote
+from uuid import UUID
 
 from flask import Blueprint, Flask, Response, current_app, request, send_from_directory
 from jinja2 import StrictUndefined
 
 from telepsych.core import words
-from telepsych.core.actor import Actor, Decision, Role
+from telepsych.core.actor import Actor, Decision, Relation, Role
 from telepsych.core.errors import NotFound
 from telepsych.core.words import gettext
 from telepsych.web import assets, charts, dates, drafts, phrases
 from telepsych.web.csrf import csrf_token
-from telepsych.web.doors import begin, practice, public, visitor
+from telepsych.web.doors import begin, in_view, practice, public, visitor
 from telepsych.web.headers import csp_nonce
 
 Count = Callable[[Actor], Mapping[str, int]]
 NameOf = Callable[[Actor], str]
+OpenBoxes = Callable[[Actor], Sequence[Any]]
+NamesOf = Callable[[Actor, Collection[UUID]], Sequence[str]]
 
 HASHED = re.compile(r"[\w.-]+-[A-Z0-9]{8}\.(?:js|css|woff2|svg|png|txt)")
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -78,10 +81,19 @@ class Me:
 class Frame:
     """What surrounds a page: the strip, the navigation and who is asking."""
 
-    def __init__(self, strip: Iterable[StripPart], navigation: Count | None, name_of: NameOf | None) -> None:
+    def __init__(
+        self,
+        strip: Iterable[StripPart],
+        navigation: Count | None,
+        name_of: NameOf | None,
+        emergency_access: OpenBoxes | None = None,
+        names_of: NamesOf | None = None,
+    ) -> None:
         self.strip = tuple(strip)
         self.count = navigation
         self.name_of = name_of
+        self.emergency_access = emergency_access
+        self.names_of = names_of
 
     def context(self) -> dict[str, Any]:
         """Names every template knows."""
@@ -99,26 +111,52 @@ class Frame:
             "owner": _owner(who.actor),
             "script_words": script_words,
             "places": lambda: self.places(me),
+            "account_places": lambda: account_places(me),
             "here": _here(),
+            "emergency_access": lambda: self.boxes(me.actor),
+            "whose": lambda: self.whose(me),
         }
+
+    def boxes(self, actor: Actor) -> Sequence[Any]:
+        """The records that this person has open in an emergency."""
+        held = any(tie.relation is Relation.BREAK_GLASS for tie in actor.ties)
+        return self.emergency_access(actor) if held and self.emergency_access else ()
+
+    def whose(self, me: Me) -> Sequence[str]:
+        """Whose record is before somebody who acts for others: of all patients whose data the page has read, those who
+        are not the reader. A page that has read nobody's names everyone they act for, unless they are at home here
+        in their own right as well."""
+        others = {tie.patient_id for tie in me.actor.ties if tie.relation in (Relation.PROXY, Relation.SUPPORTER)}
+        seen = in_view()
+        about = others & seen
+        if not about and (seen or me.is_workforce or any(tie.relation is Relation.SELF for tie in me.actor.ties)):
+            return ()
+        return self.names_of(me.actor, about or others) if others and self.names_of else ()
 
     def places(self, me: Me) -> list[Place]:
         """The destinations open to this person, the staff's with what waits behind them."""
         if not me.is_workforce:
-            return patient_places()
+            only_supports = me.actor.ties and all(tie.relation is Relation.SUPPORTER for tie in me.actor.ties)
+            return patient_places()[:1] if only_supports else patient_places()
         counts = self.count(me.actor) if self.count else {}
         return staff_places(me, counts)
 
 
 def install(
-    app: Flask, *, strip: Iterable[StripPart] = (), navigation: Count | None = None, name_of: NameOf | None = None
+    app: Flask,
+    *,
+    strip: Iterable[StripPart] = (),
+    navigation: Count | None = None,
+    name_of: NameOf | None = None,
+    emergency_access: OpenBoxes | None = None,
+    names_of: NamesOf | None = None,
 ) -> None:
     """Give the app's pages what they need.
 
     `navigation` answers how much waits behind a destination, by its key. `name_of` answers the person's own name.
-    Both are asked only by pages that show them.
+    `emergency_access` answers the records that they have open in an emergency. Pages that show them ask.
     """
-    frame = Frame(strip, navigation, name_of)
+    frame = Frame(strip, navigation, name_of, emergency_access, names_of)
     environment = app.jinja_env
     environment.undefined = Missing
     environment.trim_blocks = environment.lstrip_blocks = True
@@ -211,9 +249,29 @@ def staff_places(me: Me, counts: Mapping[str, int]) -> list[Place]:
             me.has("manager", "compliance"),
             Place("oversight", gettext("Oversight"), "/oversight", "shield-check", counts.get("oversight", 0)),
         ),
+        (me.has("manager"), Place("people", gettext("People"), "/people", "user-round-check")),
     ]
+    return _there([place for allowed, place in wanted if allowed])
+
+
+def account_places(me: Me) -> list[Place]:
+    """What a person's own menu leads to, of the rooms that are there."""
+    places = [
+        Place("security", gettext("Signing in"), "/account/security", "shield-check"),
+        Place("devices", gettext("Devices"), "/account/devices", "monitor-up"),
+    ]
+    if me.has("patient", "guardian"):
+        places.append(Place("sight", gettext("Who can see what"), "/sight", "eye"))
+    found = _there(places)
+    own = next((tie.patient_id for tie in me.actor.ties if tie.relation is Relation.SELF), None)
+    if own and "records.looks_page" in current_app.view_functions:
+        found.append(Place("looks", gettext("Who looked"), f"/records/{own}/looks", "search"))
+    return found
+
+
+def _there(places: list[Place]) -> list[Place]:
     known = {rule.rule.rstrip("/") or "/" for rule in current_app.url_map.iter_rules()}
-    return [place for allowed, place in wanted if allowed and place.href in known]
+    return [place for place in places if place.href in known]
 
 
 def initials(name: str) -> str:

@@ -10,16 +10,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
+from telepsych.audit import service as audit
+from telepsych.audit.models import Outcome
+from telepsych.core.actor import Actor
 from telepsych.core.clock import MINUTE, SECOND
 from telepsych.core.settings import Settings
-from telepsych.core.work import Work
-from telepsych.web.models import SignInSession, Stage
+from telepsych.core.work import Practice, Work
+from telepsych.web.models import LiveTicket, SignInSession, Stage
 
 HALF_LIFE = 5 * MINUTE
 """How long the second factor may take."""
-TOUCH_EVERY = 20 * SECOND
+TOUCH_EVERY = SECOND
+"""How exactly the sign of life is kept, and with it the idle limits."""
+NOTED_EVERY = MINUTE
+"""How often the use of one ended session is written down."""
 MOST_SESSIONS = 10
 
 
@@ -71,6 +77,18 @@ def start(
     work.session.flush()
     _end_oldest(work, person_id)
     return row, token
+
+
+def renew(work: Work, row: SignInSession, epoch: int) -> str:
+    """Give a session whose person has just shown a fresh factor a new id. Returns the token for the cookie.
+
+    It ends when the first of the chain would have: a fresh factor does not make a day longer.
+    """
+    end(work, row.id)
+    new, token = start(work, row.person_id, epoch, workforce=row.workforce, device=row.device)
+    new.lineage, new.started_at, new.device_id = row.chain, row.started_at, row.device_id
+    new.busy_until = row.busy_until
+    return token
 
 
 def find(work: Work, token: str) -> SignInSession | None:
@@ -126,6 +144,39 @@ def end_all(work: Work, person_id: UUID, *, but: UUID | None = None) -> None:
     )
     for session_id in work.session.scalars(open_ones).all():
         end(work, session_id)
+
+
+def open_ones(work: Work, person_id: UUID, epoch: int) -> list[SignInSession]:
+    """A person's sessions that are open or locked, the one used last first."""
+    mine = select(SignInSession).where(
+        SignInSession.person_id == person_id, SignInSession.ended_at.is_(None), SignInSession.stage == Stage.FULL
+    )
+    rows = work.session.scalars(mine.order_by(SignInSession.seen_at.desc(), SignInSession.id.desc()))
+    settings = work.practice.settings
+    return [row for row in rows if standing(row, epoch, work.now, settings) is not Standing.ENDED]
+
+
+def void_tickets(work: Work, person_id: UUID) -> None:
+    """Use up every live ticket of a person, whichever session it was issued to."""
+    theirs = select(SignInSession.id).where(SignInSession.person_id == person_id)
+    unused = LiveTicket.session_id.in_(theirs), LiveTicket.used_at.is_(None)
+    work.changed(update(LiveTicket).where(*unused).values(used_at=work.now))
+
+
+def note_use_after_end(practice: Practice, row: SignInSession, epoch: int) -> None:
+    """Write down that somebody came with a session that was ended: once in a while, however often they try.
+
+    A session that merely grew too old is no news.
+    """
+    revoked = row.ended_at is not None or row.epoch != epoch
+    now = practice.clock.now()
+    if not revoked or now < (row.refused_at or 0) + NOTED_EVERY:
+        return
+    with practice.begin(Actor(id=row.person_id, label="public:session"), public="session") as work:
+        due = or_(SignInSession.refused_at.is_(None), SignInSession.refused_at <= work.now - NOTED_EVERY)
+        mine = update(SignInSession).where(SignInSession.id == row.id, due).values(refused_at=work.now)
+        if work.changed(mine):
+            audit.record(work, "session.refused", f"session:{row.id}", purpose="operations", outcome=Outcome.REFUSED)
 
 
 def _alive(session_id: UUID) -> tuple[ColumnElement[bool], ...]:

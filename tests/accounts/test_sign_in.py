@@ -11,9 +11,7 @@ from sqlalchemy import select, update
 from support.cast import Cast, Client, Member
 from werkzeug.test import TestResponse
 
-from telepsych.accounts import invitations, passwords, sign_in
-from telepsych.accounts import service as accounts
-from telepsych.accounts.models import Person
+from telepsych.accounts import guesses, invitations, offboarding, sign_in
 from telepsych.core.clock import HOUR, MINUTE, SECOND
 from telepsych.core.errors import Invalid, TooMany
 from telepsych.core.work import Practice
@@ -48,20 +46,13 @@ def visitor(app: Flask) -> Visitor:
     return Visitor(app)
 
 
-@pytest.fixture
-def known(practice: Practice, cast: Cast) -> Cast:
-    """The cast with passwords; the clinician also has an authenticator."""
-    hashed = passwords.hash_password(practice.vault, PASSWORD)
-    for who in (cast.patient, cast.clinician, cast.staff):
-        with cast.system() as work:
-            sign_in.set_password(work, work.session.get_one(Person, who.person_id), hashed)
-    with cast.system() as work:
-        sign_in.set_totp(work, work.session.get_one(Person, cast.clinician.person_id), SEED)
-    return cast
-
-
 def code(practice: Practice, steps: int = 0) -> str:
     return pyotp.TOTP(SEED).at(practice.clock.now() // SECOND + 30 * steps)
+
+
+def seed_on(page: str) -> str:
+    """The seed that a page shows, to be typed into an app."""
+    return page.split('data-role="seed">')[1].split("<")[0]
 
 
 def email(who: Member) -> str:
@@ -92,11 +83,14 @@ def test_staff_without_an_authenticator_set_one_up_first(practice: Practice, kno
     answer = visitor.post("/sign-in", email="ash@example.org", password=PASSWORD)
     assert answer.location == "/sign-in/authenticator"
     page = visitor.get("/sign-in/authenticator").get_data(as_text=True)
-    seed = page.split('name="seed" value="')[1].split('"')[0]
-    wrong = visitor.post("/sign-in/authenticator", seed=seed, code="000000")
-    assert wrong.status_code == 422
-    right = pyotp.TOTP(seed).at(practice.clock.now() // SECOND)
-    assert visitor.post("/sign-in/authenticator", seed=seed, code=right).location == "/"
+    seed = seed_on(page)
+    assert f'value="{seed}"' not in page, "the seed stays on the server"
+    other = "A" * 32
+    right, wrong = (pyotp.TOTP(one).at(practice.clock.now() // SECOND) for one in (seed, other))
+    assert visitor.post("/sign-in/authenticator", seed=other, code=wrong).status_code == 422
+    assert seed_on(visitor.get("/sign-in/authenticator").get_data(as_text=True)) == seed, "until its first code"
+    assert visitor.post("/sign-in/authenticator", code=right).location == "/account/security/sheet"
+    assert visitor.get("/inbox").status_code == 200
 
 
 def test_a_code_works_once(practice: Practice, known: Cast, app: Flask) -> None:
@@ -121,17 +115,20 @@ def test_every_wrong_pair_gets_the_same_answer(known: Cast, app: Flask) -> None:
     assert next(iter(pages))[0] == 422
 
 
-def test_guessing_is_bounded_and_the_limit_passes(practice: Practice, known: Cast) -> None:
+def test_guessing_is_slowed_and_the_right_password_ends_it(practice: Practice, known: Cast) -> None:
     def try_once(password: str) -> object:
         return sign_in.with_password(practice, "juniper@example.org", password, address="198.51.100.7", device="")
 
-    for _ in range(sign_in.GUESSES_AN_HOUR):
+    for _ in range(guesses.SLOPES[guesses.Kind.PAIR].free):
         with pytest.raises(Invalid):
             try_once("x" * 200)  # refused before hashing, counted all the same
-    with pytest.raises(TooMany):
+    with pytest.raises(TooMany) as early:
         try_once(PASSWORD)
-    practice.clock.move(HOUR)
+    practice.clock.move(early.value.retry_after * SECOND)
     assert try_once(PASSWORD)
+    with pytest.raises(Invalid):
+        try_once("x" * 200)
+    assert try_once(PASSWORD), "what was slowed is forgotten"
 
 
 def test_sign_out_is_the_end(known: Cast, visitor: Visitor) -> None:
@@ -198,8 +195,8 @@ def test_what_ended_is_never_revived(practice: Practice, known: Cast, client_for
 def test_who_leaves_is_out_at_once(known: Cast, client_for: Callable[[Member], Client]) -> None:
     client = client_for(known.staff)
     assert client.get("/api/live-ticket").status_code == 200
-    with known.begin(known.manager) as work:
-        accounts.leave(work, known.staff.person_id)
+    with known.begin(known.manager, fresh=True) as work:
+        offboarding.leave(work, known.staff.person_id)
     assert client.get("/api/live-ticket").status_code == 401
 
 

@@ -1,7 +1,6 @@
 """Taking people on who work in the practice, from nobody at all to a manager who is signed in."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 from support.cast import Cast
 
-from accounts.test_sign_in import PASSWORD, Visitor
+from accounts.test_sign_in import PASSWORD, Visitor, seed_on
 from telepsych import cli
 from telepsych.accounts import invitations, workforce
 from telepsych.accounts import service as accounts
@@ -106,7 +105,7 @@ def test_what_is_missing_is_named_and_nothing_is_kept(
 
 
 def test_only_those_who_manage_people_take_somebody_on(cast: Cast) -> None:
-    with cast.begin(cast.manager) as work:
+    with cast.begin(cast.manager, fresh=True) as work:
         assert workforce.welcome(work, email="fern2@example.org", **CLINICIAN).team
     for who in (cast.staff, cast.clinician, cast.patient):
         with pytest.raises(Refused), cast.begin(who) as work:
@@ -149,14 +148,17 @@ def test_a_new_practice_gets_somebody_who_signs_in_and_a_patient(run: Callable[.
     try:
         visitor = Visitor(create_app(practice=practice))
         answer = visitor.post("/invitation/password", token=made["link"].partition("#")[2], password=PASSWORD)
-        assert answer.location == "/sign-in/authenticator"
+        assert answer.location.startswith("/sign-in/authenticator")
         page = visitor.get("/sign-in/authenticator").get_data(as_text=True)
-        (seed,) = set(re.findall(r'name="seed" value="(\w+)"', page))
-        done = visitor.post("/sign-in/authenticator", seed=seed, code=pyotp.TOTP(seed).now())
-        assert done.location == "/"
+        done = visitor.post("/sign-in/authenticator", code=pyotp.TOTP(seed_on(page)).now())
+        assert done.location == "/account/security/sheet"
         assert "Sorrel Sample" in visitor.get("/patients").get_data(as_text=True)
         with practice.begin(command("test"), writes=False, public="test") as work:
-            assert [row.kind for row in work.session.scalars(select(OutboxRow))] == ["invitation", "invitation"]
+            assert [row.kind for row in work.session.scalars(select(OutboxRow))] == [
+                "invitation",
+                "invitation",
+                "new-device",
+            ]
     finally:
         practice.records.dispose()
 
@@ -173,3 +175,23 @@ def test_the_command_speaks_to_people_and_names_the_option_that_is_wrong(run: Ca
     assert (code, "'patient' is not one of" in said) == (2, True)
     code, said = run("invite", "--email", "nobody@example.org")
     assert (code, "birth-date: needed" in said) == (1, True)
+
+
+def test_the_other_staff_commands_do_what_the_page_does(run: Callable[..., tuple[int, str]]) -> None:
+    ash = ("--email", "ash@example.org")
+    assert run("staff", "add", *HAZEL)[0] == 0
+    assert run("staff", "add", *ash, "--name", "Ash Sample", "--role", "staff")[0] == 0
+    assert run("staff", "role", *ash, "--give", "manager")[0] == 0
+    assert run("staff", "role", "--email", "hazel@example.org", "--end", "manager")[0] == 1, "all she does here"
+    assert run("staff", "role", *ash, "--give", "staff", "--end", "staff")[0] == 1, "one or the other"
+    code, said = run("staff", "recover", *ash, "--how", "in-person", "--note", "Passport seen, I know him.")
+    assert (code, "/invitation#" in said) == (0, True)
+    assert run("staff", "recover", *ash, "--how", "e-mail", "--note", "He wrote to me from his address.")[0] == 2
+    assert run("staff", "leave", "--email", "hazel@example.org", "--yes")[0] == 0
+    code, said = run("staff", "leave", *ash, "--yes")
+    assert (code, "only manager" in said) == (1, True)
+    listed = json.loads(run("staff", "list", "--json")[1])
+    assert [(one["name"], one["roles"], one["left"]) for one in listed] == [
+        ("Ash Sample", ["staff", "manager"], False),
+        ("Hazel Sample", [], True),
+    ]

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../../telepsych/static/shared/backoff.js";
-import { Idle, WARN_BEFORE } from "../../telepsych/static/shared/idle.js";
+import { answerTo, Idle, WARN_BEFORE } from "../../telepsych/static/shared/idle.js";
 
 const LIMIT = 15 * 60_000;
 
@@ -35,6 +35,19 @@ test("a very short limit still leaves time to answer", () => {
   assert.equal(idle.at(29_000), "wait");
   assert.equal(idle.at(30_000), "warn");
   assert.equal(idle.at(60_000), "lock");
+});
+
+test("another tab's word: extended, one's own person back, somebody else, or nobody", () => {
+  const open = { mine: "a", locked: false };
+  const locked = { mine: "a", locked: true };
+  assert.equal(answerTo({ extended: 1 }, open), "extended");
+  assert.equal(answerTo({ extended: 1, owner: "a" }, open), "extended");
+  assert.equal(answerTo({ extended: 1, owner: "a" }, locked), "again");
+  for (const tab of [open, locked]) {
+    assert.equal(answerTo({ extended: 1, owner: "b" }, tab), "wipe");
+    assert.equal(answerTo({ left: true }, tab), "wipe");
+  }
+  assert.equal(answerTo({}, open), "");
 });
 
 test("waits longer each time, up to a limit, and never all at once", () => {

@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 from flask import Flask, render_template_string
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from werkzeug.serving import make_server
 
+from telepsych.accounts import factors
+from telepsych.accounts.models import Person
+from telepsych.accounts.passwords import hash_password
+from telepsych.core.clock import MINUTE
 from telepsych.web import assets
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("template", ["sqlite"], indirect=True)]
-SOON = 15_000
+SOON = 30_000
+PASSWORD = "an invented pass phrase"
 LETTER = """
 {% extends "shared/patient.html" %}{% import "shared/macros.html" as ui with context %}
 {% block title %}Letter{% endblock %}
@@ -32,15 +37,6 @@ KEPT = """() => new Promise((resolve) => {
     };
   };
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -183,6 +179,79 @@ def test_a_page_left_alone_asks_then_locks_and_keeps_what_was_typed(device: Call
     assert page.get_by_role("link", name="Sign in again").get_attribute("href") == "/sign-in?next=%2Fletter"
     page.goto("/letter")
     expect(body(page)).to_have_value("half a thought")
+
+
+@pytest.fixture
+def passwords_for(cast: Any) -> Callable[..., str]:
+    """Gives people a password, and answers it."""
+
+    def give(*people: Any) -> str:
+        for who in people:
+            hashed = hash_password(cast.practice.vault, PASSWORD)
+            with cast.system() as work:
+                person = work.session.get_one(Person, who.person_id)
+                factors.set_password(work, person, hashed)
+        return PASSWORD
+
+    return give
+
+
+def locked_tabs(device: Callable[..., BrowserContext], cast: Any, count: int) -> list[Page]:
+    """Tabs of one browser, with something typed in the last of them, that were left alone until both sides locked."""
+    context = device()
+    tabs = [context.new_page() for _ in range(count)]
+    for tab in tabs:
+        tab.clock.install()
+        tab.goto("/letter?from=home")
+    body(tabs[-1]).fill("half a thought")
+    expect(saved(tabs[-1])).to_have_text("Saved", timeout=SOON)
+    cast.practice.clock.move(31 * MINUTE)
+    for tab in tabs:
+        tab.clock.fast_forward(31 * 60_000)
+        expect(tab.get_by_role("heading", name="This page is locked")).to_be_visible(timeout=SOON)
+    return tabs
+
+
+def sign_in_again(tab: Page, email: str, password: str) -> None:
+    tab.get_by_role("link", name="Sign in again").click()
+    tab.get_by_label("Email").fill(email)
+    tab.get_by_label("Password").fill(password)
+    tab.get_by_role("button", name="Sign in", exact=True).click()
+    tab.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def test_after_the_lock_the_same_person_goes_on_in_every_tab(
+    device: Callable[..., BrowserContext], cast: Any, passwords_for: Callable[..., str]
+) -> None:
+    password = passwords_for(cast.patient)
+    first, second = locked_tabs(device, cast, 2)
+    sign_in_again(second, "juniper@example.org", password)
+    assert second.url.endswith("/letter?from=home")
+    expect(body(second)).to_have_value("half a thought", timeout=SOON)
+    expect(first.get_by_role("dialog")).to_be_hidden(timeout=SOON)
+    expect(body(first)).to_have_value("half a thought", timeout=SOON)
+    body(first).fill("a whole thought")
+    expect(saved(first)).to_have_text("Saved", timeout=SOON)
+
+
+def test_another_person_at_the_locked_browser_sees_nothing_of_the_first(
+    device: Callable[..., BrowserContext], cast: Any, passwords_for: Callable[..., str]
+) -> None:
+    password = passwords_for(cast.patient, cast.other_patient)
+    first, second = locked_tabs(device, cast, 2)
+    sign_in_again(first, "rowan@example.org", password)
+    expect(body(first)).to_have_value("", timeout=SOON)
+    second.wait_for_url(lambda url: "/letter" not in url)
+    for tab in (first, second):
+        assert "half a thought" not in tab.content()
+    first.wait_for_function(f"({KEPT})().then((kept) => kept.length === 0)")
+    for tab in (first, second):
+        tab.go_back()
+        tab.wait_for_load_state()
+        assert "half a thought" not in tab.evaluate(
+            "[...document.querySelectorAll('textarea')].map((e) => e.value).join()"
+        )
+        assert "Juniper" not in tab.content()
 
 
 def test_signing_out_leaves_nothing_on_the_device(device: Callable[..., BrowserContext]) -> None:

@@ -42,6 +42,20 @@ def live_group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield group
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def halves(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LiveGroup, LiveGroup]]:
+    """Two live groups of one practice: the first hears news and never sweeps, the second sweeps and hears none."""
+    folder = tmp_path_factory.mktemp("live")
+    with (
+        _laboratory(folder, _address(request.param, folder, request)) as lab,
+        running_group(lab, LAB_SWEEP="off") as news_only,
+        running_group(lab, LAB_NEWS="lost") as deaf,
+    ):
+        yield news_only, deaf
+
+
 @pytest.fixture(scope="module")
 def sqlite_group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGroup]:
     """The same on SQLite alone, for what has nothing to do with the database."""

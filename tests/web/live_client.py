@@ -55,7 +55,7 @@ class Page:
         """What this page's process saw of a person: `came` and `went`."""
         return list(self.emit("lab:seen", {"person": str(who.person)})["seen"])
 
-    def hear(self, until: Callable[["Page"], bool], seconds: float = 5.0) -> float:
+    def hear(self, until: Callable[["Page"], bool], seconds: float = 60.0) -> float:
         """Listen until a condition holds, and return how long it took. Fails when it does not come true in time."""
         start = time.monotonic()
         while not until(self):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
+from support.limits import FASTER_THAN_PEOPLE
 
 from telepsych.accounts.models import Person
 from telepsych.core.actor import Actor, Decision, Role, system
@@ -35,7 +36,7 @@ class Lab:
     """The practice, with the few acts that tests of the live group need."""
 
     def __init__(self, data: Path, records_url: str) -> None:
-        settings = Settings(data=data, records_url=records_url)
+        settings = Settings(data=data, records_url=records_url, **FASTER_THAN_PEOPLE)
         engine = open_engine(settings.records)
         if not settings.keyring_file.exists():
             keyring.create(settings.keyring_file)
@@ -195,6 +196,44 @@ def went(caller: live.Caller) -> None:
     came_and_went.append((str(caller.person_id), "went"))
 
 
+class Rounds:
+    """How often this process swept, and in which round it put each session's sockets out."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.put_out: dict[str, int] = {}
+
+    def watch(self) -> None:
+        """Count from now on. `LAB_SWEEP=off` leaves the news alone to do it, `LAB_NEWS=lost` the sweep alone."""
+        sweep, put_out = live.Live.sweep, live.Live.put_out
+
+        def count(one: live.Live) -> None:
+            self.started += 1
+            if os.environ.get("LAB_SWEEP") != "off":
+                sweep(one)
+
+        def note(one: live.Live, caller: live.Caller, worth: Any) -> None:
+            self.put_out.setdefault(str(caller.session_id), self.started)
+            put_out(one, caller, worth)
+
+        live.Live.sweep, live.Live.put_out = count, note  # type: ignore[method-assign]
+        if os.environ.get("LAB_NEWS") == "lost":
+            live.Live.deliver = lambda _one, _news: None  # type: ignore[method-assign]
+
+
+rounds = Rounds()
+
+
+class Which(Input):
+    session: str = ""
+
+
+@live.event("lab:rounds", Which, rate=(1_000, 1))
+def rounds_so_far(caller: live.Caller, data: Which) -> dict[str, Any]:
+    """How many sweeps have begun; and in which one a session was put out, if it was."""
+    return {"started": rounds.started, "put_out": rounds.put_out.get(data.session)}
+
+
 @live.on_news("lab:mail")
 def deliver_mail(sockets: live.Sockets, news: Any) -> None:
     sockets.emit_to(news.people, "lab:mail", {"from_worker": os.getpid()})
@@ -209,4 +248,5 @@ def app() -> Any:
     """The WSGI app of a server process."""
     lab = Lab(Path(os.environ["LAB_DATA"]), os.environ["LAB_RECORDS"])
     mode = os.environ.get("LAB_MODE", "gevent")
+    rounds.watch()
     return live.create_live(lab.practice, lab.web, async_mode=mode, epochs=epochs_of)[0]

@@ -44,8 +44,8 @@ def _resident(pid: int) -> int:
 
 
 @contextmanager
-def running_group(lab: Lab, workers: int = 1, kind: str = "gevent") -> Iterator[LiveGroup]:
-    """Run a live group until the block ends."""
+def running_group(lab: Lab, workers: int = 1, kind: str = "gevent", **given: str) -> Iterator[LiveGroup]:
+    """Run a live group until the block ends; `given` goes into its environment."""
     settings = lab.practice.settings
     log = settings.data / "live.log"
     door = socket.create_server(("127.0.0.1", 0))
@@ -53,13 +53,14 @@ def running_group(lab: Lab, workers: int = 1, kind: str = "gevent") -> Iterator[
         *(sys.executable, "-m", "gunicorn", "--bind", f"fd://{door.fileno()}", "--workers", str(workers)),
         *("--worker-class", kind, "--worker-connections", "2000", "--threads", "1" if kind == "gevent" else "64"),
         *("--no-control-socket", "--graceful-timeout", "1", "--log-level", "info"),
-        *("--pythonpath", str(HERE), "live_lab:app()"),
+        *("--pythonpath", f"{HERE},{HERE.parent}", "live_lab:app()"),
     ]
     environment = os.environ | {
         "LAB_DATA": str(settings.data),
         "LAB_RECORDS": lab.practice.records.url.render_as_string(hide_password=False),
         "LAB_MODE": "gevent" if kind == "gevent" else "threading",
         "TELEPSYCH_HTTP_PORT": HTTP_PORT,
+        **given,
     }
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[door.fileno()], stdout=out, stderr=out)

@@ -30,3 +30,14 @@ export class Idle {
     return left <= Math.min(WARN_BEFORE, this.limit / 2) ? "warn" : "wait";
   }
 }
+
+/**
+ * What a tab does when another tab of this browser speaks: "wipe" (somebody else is signed in here now, or nobody is),
+ * "again" (its own person is back, and this tab is still locked), "extended", or nothing.
+ */
+export function answerTo({ left, extended, owner }, { mine, locked }) {
+  if (left) return "wipe";
+  if (owner && mine && owner !== mine) return "wipe";
+  if (owner && locked) return "again";
+  return extended ? "extended" : "";
+}

@@ -1,11 +1,12 @@
 /**
  * Keeps a page private when nobody is using it: asks two minutes before the server locks the session, then covers the
- * page. What was typed stays. Tabs tell each other, so that one in use keeps the others open. A visit or waiting room
+ * page. What was typed stays. Tabs tell each other, so that one in use keeps the others open, a tab that is locked opens
+ * again when its person is back, and nothing of one person is left on the screen of the next. A visit or waiting room
  * counts as somebody being here.
  *
  * <dialog data-module="shared/session"> with parts data-role "title", "soon", "stay", "locked", "sign-in"
  */
-import { Idle } from "./idle.js";
+import { answerTo, Idle } from "./idle.js";
 import { postJson } from "./http.js";
 import { settleSent } from "./sent.js";
 import { erase, Store } from "./store.js";
@@ -30,7 +31,9 @@ export default class Session {
       if (!this.locked) this.#stay();
     });
     this.tabs?.addEventListener("message", ({ data }) => this.#heard(data));
-    this.tabs?.postMessage({ extended: Date.now() });
+    this.tabs?.postMessage({ extended: Date.now(), owner: document.body.dataset.owner });
+    addEventListener("pagehide", () => this.locked && this.#wipe());
+    addEventListener("pageshow", (event) => event.persisted && window.location.reload());
     document.addEventListener("telepsych:locked", () => this.#lock());
     document.addEventListener("visibilitychange", () => this.#look());
     for (const form of document.querySelectorAll("form[data-sign-out]")) form.addEventListener("submit", () => this.#leaving());
@@ -76,10 +79,24 @@ export default class Session {
     }
   }
 
-  #heard({ extended, left }) {
-    if (extended) this.idle.extended(extended);
-    if (left) window.location.replace("/sign-in");
-    if (extended && this.dialog.open && !this.locked) this.dialog.close();
+  #heard(said) {
+    const todo = answerTo(said, { mine: document.body.dataset.owner, locked: this.locked });
+    if (todo === "wipe") this.#giveWay();
+    if (todo === "again") window.location.reload();
+    if (todo !== "extended") return;
+    this.idle.extended(said.extended);
+    if (this.dialog.open && !this.locked) this.dialog.close();
+  }
+
+  /** Nothing of this person is left to see or to go back to; whoever is here now starts at their own first page. */
+  #giveWay() {
+    this.#wipe();
+    window.location.replace("/");
+  }
+
+  #wipe() {
+    document.body.replaceChildren();
+    document.title = "";
   }
 
   #lock() {
@@ -88,7 +105,7 @@ export default class Session {
     this.#part("title").textContent = word("locked_title");
     for (const name of ["soon", "stay"]) this.#part(name).hidden = true;
     for (const name of ["locked", "sign-in"]) this.#part(name).hidden = false;
-    this.#part("sign-in").href = `/sign-in?next=${encodeURIComponent(window.location.pathname)}`;
+    this.#part("sign-in").href = `/sign-in?next=${encodeURIComponent(window.location.pathname + window.location.search)}`;
     this.#ask();
   }
 
