@@ -14,6 +14,7 @@ from telepsych.home.patient_home import LetterRow
 from telepsych.home.scores import ScoreChart
 from telepsych.medications import service as medications
 from telepsych.messaging import threads
+from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
 from telepsych.patients.models import Patient
 from telepsych.triage import service as triage
@@ -68,7 +69,8 @@ class ChartPage:
 
 
 def build(work: Work, patient_id: UUID) -> ChartPage:
-    """The chart of a patient in the actor's care."""
+    """The chart of a patient in the actor's care. Nobody opens their own, or a relative's, this way."""
+    work.require(patients_policy.can_coordinate(work.actor, patient_id))
     patient = patients.open_patient(work, patient_id)
     return ChartPage(
         patient_id=patient.id,
@@ -106,8 +108,12 @@ def _actions(work: Work, patient: Patient) -> list[Action]:
         actions.append(Action(gettext("Chart facts"), url_for("home.facts", patient_id=patient.id), "quiet", "pencil"))
     if work.actor.has(Role.STAFF, Role.MANAGER):
         actions.append(
-            Action(gettext("Who acts for them"), url_for("patients.proxies", patient_id=patient.id), "quiet", "users")
+            Action(gettext("Who acts for them"), url_for("relations.index", patient_id=patient.id), "quiet", "users")
         )
+        actions.append(
+            Action(gettext("Care teams"), url_for("relations.teams", patient_id=patient.id), "quiet", "stethoscope")
+        )
+    actions.append(Action(gettext("Who can see what"), url_for("sight.table", patient_id=patient.id), "quiet", "eye"))
     return actions
 
 

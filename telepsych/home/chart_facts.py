@@ -25,7 +25,7 @@ def record(work: Work, patient_id: UUID, typed: Typed) -> int:
 
     Raises `Invalid` naming each field that cannot be read; nothing is saved then.
     """
-    work.require(patients_policy.can_care_for(work.actor))
+    work.require(patients_policy.can_care_for(work.actor, patient_id))
     patient = patients.open_patient(work, patient_id)
     today = local_date(work.now, work.practice.settings.tz)
     values, faults = read(typed, today)

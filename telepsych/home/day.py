@@ -6,6 +6,7 @@ from uuid import UUID
 
 from flask import url_for
 
+from telepsych.appropriateness import policy as appropriateness_policy
 from telepsych.appropriateness import service as appropriateness
 from telepsych.core.actor import Role
 from telepsych.core.clock import to_micros
@@ -72,7 +73,9 @@ def build(work: Work, day: date) -> DayPage:
 
 
 def level_pill(work: Work, visit_id: UUID) -> Pill | None:
-    """What the checklist says so far, in words."""
+    """What the checklist says so far, in words; for clinicians, who alone may see it."""
+    if not appropriateness_policy.can_see(work.actor):
+        return None
     snapshot = appropriateness.latest(work, visit_id)
     if snapshot is None:
         return None

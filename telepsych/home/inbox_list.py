@@ -190,6 +190,7 @@ def kind_label(kind: ItemKind) -> str:
         ItemKind.IN_PERSON: gettext("In person"),
         ItemKind.MEDICATION: gettext("Medicine"),
         ItemKind.CALL_BACK: gettext("Call back"),
+        ItemKind.RELATION: gettext("Who acts for them"),
     }[kind]
 
 

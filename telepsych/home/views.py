@@ -13,7 +13,7 @@ from telepsych.core.clock import local_date
 from telepsych.core.errors import Invalid, NotFound
 from telepsych.core.ids import parse_id
 from telepsych.core.work import Work
-from telepsych.home import brief, chart, chart_facts, day, patient_home
+from telepsych.home import brief, chart, chart_facts, day, patient_home, supported
 from telepsych.home.content import ChartForm, chart_form
 from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
@@ -65,7 +65,7 @@ def index() -> ResponseReturnValue:
     if actor.has(*CARE):
         return redirect(url_for("inbox.index"))
     if actor.is_workforce:
-        return render_template("home/no_pages.html")
+        return redirect(url_for("oversight.index"))
     return _patient_page()
 
 
@@ -100,8 +100,9 @@ def brief_page(patient_id: str) -> ResponseReturnValue:
 def brief_fragment(visit_id: str) -> ResponseReturnValue:
     """The brief beside the video."""
     with begin(writes=False) as work:
-        work.require(patients_policy.can_coordinate(work.actor))
-        found = brief.build(work, visits.visit(work, parse_id(visit_id)))
+        visit = visits.visit(work, parse_id(visit_id))
+        work.require(patients_policy.can_coordinate(work.actor, visit.patient_id))
+        found = brief.build(work, visit)
     return render_template("home/_brief.html", brief=found, level=3)
 
 
@@ -127,6 +128,15 @@ def record_facts(patient_id: str) -> ResponseReturnValue:
         values: dict[str, Any] = {name: typed.getlist(name) if name in _several() else typed[name] for name in typed}
         return render_template("home/chart_facts.html", page=page, values=values, errors=error.fields), error.status
     return redirect(url_for(".chart_page", patient_id=patient_id), 303)
+
+
+@bp.get("/supporting")
+@signed_in(Role.GUARDIAN)
+def supporting() -> ResponseReturnValue:
+    """What patients share with their supporter."""
+    with begin(writes=False) as work:
+        page = supported.build(work)
+    return render_template("home/supporting.html", people=page)
 
 
 @bp.get("/help")
@@ -156,6 +166,8 @@ def _patient_page() -> ResponseReturnValue:
             if wanted:
                 raise
             people = patients.represented_by(work, work.actor.id) if work.actor.id else []
+            if not people and any(tie.relation is Relation.SUPPORTER for tie in work.actor.ties):
+                return redirect(url_for(".supporting"))
             return render_template("home/choose.html", people=people)
         page = patient_home.build(work, patient)
         own = any(tie.relation is Relation.SELF for tie in work.actor.ties)
@@ -163,7 +175,7 @@ def _patient_page() -> ResponseReturnValue:
 
 
 def _brief(work: Work, patient_id: UUID, visit_id: UUID) -> BriefPage:
-    work.require(patients_policy.can_coordinate(work.actor))
+    work.require(patients_policy.can_coordinate(work.actor, patient_id))
     visit = visits.visit(work, visit_id)
     if visit.patient_id != patient_id:
         raise NotFound
@@ -185,7 +197,7 @@ def _brief(work: Work, patient_id: UUID, visit_id: UUID) -> BriefPage:
 
 
 def _facts_page(work: Work, patient_id: UUID) -> FactsPage:
-    work.require(patients_policy.can_care_for(work.actor))
+    work.require(patients_policy.can_care_for(work.actor, patient_id))
     patient = patients.open_patient(work, patient_id)
     return FactsPage(patient.id, patient.name, chart_facts.place_of(patient.id), chart_form())
 

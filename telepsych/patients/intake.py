@@ -4,23 +4,20 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select
-
 from telepsych.accounts import invitations
 from telepsych.accounts import service as accounts
 from telepsych.accounts.models import Person, RoleGrant
-from telepsych.accounts.service import Named
 from telepsych.audit import service as audit
 from telepsych.core.actor import Compartment, Role
 from telepsych.core.clock import from_micros
-from telepsych.core.errors import Invalid
+from telepsych.core.errors import Invalid, NotFound
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
-from telepsych.patients import policy, service
+from telepsych.patients import policy, proxies, relations, service, supporters
 from telepsych.patients.models import Authority, Patient, Proxy
+from telepsych.patients.opening import age_now
+from telepsych.patients.proxies import ProxyState
 
-OWN_SIGN_IN_FROM = 13
-"""Years. A younger child's parent or guardian signs in."""
 MOST_SHOWN = 50
 
 
@@ -34,18 +31,6 @@ class Found:
     birth_date: str
     age: int
     has_sign_in: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ActsFor:
-    """Somebody who acts for a patient, and whether that holds now."""
-
-    id: UUID
-    person: Named
-    authority: Authority
-    opens_confidential: bool
-    document: str
-    holds: bool
 
 
 def take_in(
@@ -64,7 +49,7 @@ def take_in(
     if email.strip():
         accounts.check_address(email)
         today = from_micros(work.now, work.practice.settings.tz).date()
-        if birth_date.replace(year=birth_date.year + OWN_SIGN_IN_FROM, day=min(birth_date.day, 28)) > today:
+        if relations.age_on(birth_date, today) < relations.private_from():
             raise Invalid(fields={"email": gettext("Under 13, a parent or guardian signs in. Leave this empty.")})
         if accounts.find_by_email(work, email):
             raise Invalid(fields={"email": gettext("Somebody already signs in with this e-mail address.")})
@@ -91,58 +76,73 @@ def take_in_guardian(
     authority: Authority,
     document: str,
     opens_confidential: bool,
+    identity: str = "",
+    valid_until: int | None = None,
 ) -> Proxy:
-    """Let somebody act for a patient; who signs in here already keeps their sign-in. Raises `Invalid`."""
-    work.require(policy.can_register(work.actor))
-    patient = service.open_patient(work, patient_id)
-    accounts.check_address(email)
+    """Let somebody act for a patient; who signs in here already keeps their sign-in. Raises `Invalid`.
+
+    Supporters come in by the patient's own wish only (`take_in_supporter`).
+    """
+    work.require(policy.can_register(work.actor, patient_id))
+    if relations.grounds()[authority].named_by_patient:
+        raise Invalid(fields={"authority": gettext("The patient asks for a supporter on their own page.")})
     if not document.strip():
         raise Invalid(fields={"document": gettext("Please write down which document you saw.")})
+    person = _person_for(work, patient_id, name=name, email=email, phone=phone)
+    opened = {Compartment.GENERAL} | ({Compartment.CONFIDENTIAL} if opens_confidential else set())
+    return proxies.add_proxy(
+        work,
+        patient_id,
+        person.id,
+        authority,
+        document=document,
+        identity=identity,
+        compartments=opened,
+        valid_until=valid_until,
+    )
+
+
+def take_in_supporter(
+    work: Work, patient_id: UUID, request_id: UUID, *, name: str, email: str, phone: str, identity: str
+) -> Proxy:
+    """Let in the person whom the patient asked for, once it is sure who they are. Raises `Invalid` and `Conflict`."""
+    work.require(policy.can_register(work.actor, patient_id))
+    person = _person_for(work, patient_id, name=name, email=email, phone=phone)
+    return supporters.appoint(work, patient_id, request_id, person.id, identity)
+
+
+def _person_for(work: Work, patient_id: UUID, *, name: str, email: str, phone: str) -> Person:
+    """Whoever signs in with the address, or somebody new. The patient's own address is refused."""
+    patient = service.open_patient(work, patient_id)
+    accounts.check_address(email)
     person = accounts.find_by_email(work, email)
     if person is None:
-        person = accounts.add_person(work, name=name, roles={Role.GUARDIAN}, email=email, phone=phone)
-    elif person.id == patient.person_id:
+        return accounts.add_person(work, name=name, roles={Role.GUARDIAN}, email=email, phone=phone)
+    if person.id == patient.person_id:
         raise Invalid(fields={"email": gettext("This is the patient's own address. Each needs one of their own.")})
-    elif Role.GUARDIAN not in accounts.roles_of(work, person.id):
+    if Role.GUARDIAN not in accounts.roles_of(work, person.id):
         work.add(RoleGrant(person_id=person.id, role=Role.GUARDIAN, valid_from=work.now))
         audit.record(work, "role.granted", f"person:{person.id}", purpose="operations", detail={"role": Role.GUARDIAN})
-    opened = {Compartment.GENERAL} | ({Compartment.CONFIDENTIAL} if opens_confidential else set())
-    return service.add_proxy(work, patient_id, person.id, authority, document=document, compartments=opened)
+    return person
 
 
 def invite_patient(work: Work, patient_id: UUID) -> str:
     """Invite a patient to sign in. Returns the token."""
+    work.require(policy.can_register(work.actor, patient_id))
     patient = service.open_patient(work, patient_id)
     if patient.person_id is None:
         raise Invalid(gettext("This patient has no e-mail address with us, so there is nobody to invite."))
     return invitations.invite(work, patient.person_id)
 
 
-def invite_proxy(work: Work, proxy_id: UUID) -> str:
-    """Invite somebody who acts for a patient now. Returns the token."""
-    return invitations.invite(work, _proxy(work, proxy_id, in_force=True).person_id)
-
-
-def acting_for(work: Work, patient_id: UUID) -> list[ActsFor]:
-    """Everybody who acts or acted for a patient, the newest first."""
-    work.require(policy.can_register(work.actor))
-    service.open_patient(work, patient_id)
-    mine = select(Proxy).where(Proxy.patient_id == patient_id).order_by(Proxy.valid_from.desc(), Proxy.id.desc())
-    rows = work.session.scalars(mine).all()
-    in_force = policy.proxies_in_force(work.now).where(Proxy.patient_id == patient_id).with_only_columns(Proxy.id)
-    holding = set(work.session.scalars(in_force))
-    names = accounts.names_of(work, [row.person_id for row in rows])
-    return [
-        ActsFor(
-            row.id,
-            names[row.person_id],
-            Authority(row.authority),
-            row.opens_confidential,
-            row.document,
-            row.id in holding,
-        )
-        for row in rows
-    ]
+def invite_proxy(work: Work, patient_id: UUID, proxy_id: UUID) -> str:
+    """Invite somebody who acts for this patient, or will once their identity is checked. Returns the token."""
+    work.require(policy.can_register(work.actor, patient_id))
+    row = proxies.named(work, patient_id, proxy_id)
+    years = age_now(work, service.open_patient(work, patient_id))
+    if proxies.state_of(row, years, work.now) not in (ProxyState.AWAITED, ProxyState.HOLDS):
+        raise NotFound
+    return invitations.invite(work, row.person_id)
 
 
 def search(work: Work, text: str) -> list[Found]:
@@ -163,12 +163,6 @@ def search(work: Work, text: str) -> list[Found]:
         )
         for row in hits
     ]
-
-
-def _proxy(work: Work, proxy_id: UUID, *, in_force: bool) -> Proxy:
-    known = policy.proxies_in_force(work.now) if in_force else select(Proxy)
-    mine = policy.patient_ids_of(work.actor, work.now)
-    return work.one(known.where(Proxy.id == proxy_id, Proxy.patient_id.in_(mine)))
 
 
 def _team_of_actor(work: Work) -> UUID | None:
@@ -192,13 +186,6 @@ def _words(text: str) -> list[str]:
 
 def _fits(row: Patient, word: str) -> bool:
     return word == row.birth_date or word in row.name.casefold() or word in row.preferred_name.casefold()
-
-
-def suspend(work: Work, proxy_id: UUID) -> UUID:
-    """End what a proxy may do, at once. Returns the patient's id."""
-    proxy = _proxy(work, proxy_id, in_force=False)
-    service.suspend_proxy(work, proxy.id)
-    return proxy.patient_id
 
 
 def person_of(work: Work, email: str) -> Person | None:

@@ -1,24 +1,25 @@
-"""People in care: taking them in, who may act for them, whom to call, what they signed. Facts are in `ledger`."""
+"""People in care: taking them in, whom to call, what they signed. Facts are in `ledger`, who is tied to them in `ties`,
+who may act for them in `proxies`, who cares for them in `care_teams`."""
 
-from collections.abc import Collection
-from dataclasses import replace
 from datetime import date
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from telepsych.accounts import service as accounts
-from telepsych.accounts.models import Person
 from telepsych.audit import service as audit
-from telepsych.core.actor import Actor, Compartment, Decision, Relation, Role, Tie
+from telepsych.core.actor import Compartment, Decision, Relation
 from telepsych.core.clock import DAY, local_date
 from telepsych.core.errors import Conflict, Invalid, NotFound
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
-from telepsych.patients import consent_content, policy
+from telepsych.patients import addresses, consent_content, policy, relations
+from telepsych.patients.consent_content import Consent, Signer
 from telepsych.patients.ledger import FactValue, fact_history, facts_of, record_facts
-from telepsych.patients.models import Authority, CareTeam, ConsentSignature, EmergencyContact, Patient, Proxy
+from telepsych.patients.models import CareTeam, ConsentSignature, EmergencyContact, Patient
+from telepsych.patients.opening import age, age_now, first_name, open_patient
+from telepsych.patients.proxies import add_proxy, suspend_proxy
+from telepsych.patients.ties import actor_for, care_team, names_of, people_of, represented_by, supporters_of, team_of
 
 __all__ = [
     "FactValue",
@@ -34,7 +35,10 @@ __all__ = [
     "facts_of",
     "first_name",
     "link_person",
+    "missing_signers",
     "my_patient",
+    "my_signer",
+    "names_of",
     "open_patient",
     "patient_of_person",
     "people_of",
@@ -43,6 +47,7 @@ __all__ = [
     "set_emergency_contact",
     "sign_consent",
     "signatures",
+    "supporters_of",
     "suspend_proxy",
     "team_of",
     "update_contact",
@@ -51,7 +56,6 @@ __all__ = [
 
 STALE_AFTER = 180 * DAY
 """How long an emergency contact counts without being confirmed."""
-SELF_OPENS = frozenset({Compartment.GENERAL, Compartment.CONFIDENTIAL})
 
 
 # Identity
@@ -92,11 +96,15 @@ def add_patient(
 
 def link_person(work: Work, patient_id: UUID, person_id: UUID) -> None:
     """Give a patient their own sign-in. Raises `Conflict` when they have one."""
-    work.require(policy.can_register(work.actor))
+    work.require(policy.can_register(work.actor, patient_id))
     patient = open_patient(work, patient_id)
     if patient.person_id not in (None, person_id):
         raise Conflict(gettext("This patient already signs in with another address."))
+    if age_now(work, patient) < relations.private_from():
+        raise Conflict(gettext("Under 13, a parent or guardian signs in."))
     patient.person_id = person_id
+    work.session.flush()
+    addresses.refuse_shared(work, patient_id)
     audit.record(work, "patient.linked", f"patient:{patient_id}", patient_id=patient_id)
 
 
@@ -106,21 +114,16 @@ def update_contact(work: Work, patient_id: UUID, *, phone: str, preferred_name: 
     may = bool(policy.can_coordinate(work.actor)) or bool(policy.can_write_as_patient(work.actor, patient_id))
     work.require(Decision(may))
     patient.phone, patient.preferred_name = phone.strip(), preferred_name.strip()
+    addresses.refuse_shared(work, patient_id)
     audit.record(work, "patient.contact-changed", f"patient:{patient_id}", patient_id=patient_id)
     return patient
 
 
-def open_patient(work: Work, patient_id: UUID, compartment: Compartment = Compartment.GENERAL) -> Patient:
-    """A patient whose record is open to the actor, with a look in the audit. Raises `NotFound`."""
-    patient = work.one(policy.patients_of(work.actor, work.now, compartment).where(Patient.id == patient_id))
-    audit.look(work, "patient.read", patient_id)
-    return patient
-
-
 def all_patients(work: Work) -> list[Patient]:
-    """Every patient open to the actor, by name."""
+    """Every patient in the actor's care, by name."""
     work.require(policy.can_coordinate(work.actor))
-    rows = work.all(policy.patients_of(work.actor, work.now).where(Patient.left_at.is_(None)))
+    others = Patient.id.not_in(work.actor.relatives)
+    rows = work.all(policy.patients_of(work.actor, work.now).where(Patient.left_at.is_(None), others))
     return sorted(rows, key=lambda row: row.name.casefold())
 
 
@@ -129,19 +132,13 @@ def patient_of_person(work: Work, person_id: UUID) -> Patient | None:
     return work.session.scalar(select(Patient).where(Patient.person_id == person_id))
 
 
-def represented_by(work: Work, person_id: UUID) -> list[Patient]:
-    """The patients a person may act for now, by name."""
-    mine = policy.proxies_in_force(work.now).where(Proxy.person_id == person_id).with_only_columns(Proxy.patient_id)
-    rows = work.session.scalars(select(Patient).where(Patient.id.in_(mine)))
-    return sorted(rows, key=lambda row: row.name)
-
-
 def my_patient(work: Work, patient_id: UUID | None = None) -> Patient:
     """The record a patient's or guardian's page is about: the one named, else their own, else the only one.
 
     Raises `NotFound` when there is none, or several and none named.
     """
-    open_ones = [tie.patient_id for tie in work.actor.ties if Compartment.GENERAL in tie.compartments]
+    personal = [tie for tie in work.actor.ties if tie.relation is not Relation.BREAK_GLASS]
+    open_ones = [tie.patient_id for tie in personal if Compartment.GENERAL in tie.compartments]
     if patient_id is None:
         own = [tie.patient_id for tie in work.actor.ties if tie.relation is Relation.SELF]
         chosen = own or open_ones
@@ -155,17 +152,6 @@ def my_patient(work: Work, patient_id: UUID | None = None) -> Patient:
     return open_patient(work, patient_id)
 
 
-def age(patient: Patient, now: int, zone: ZoneInfo) -> int:
-    """Completed years on the practice's local date."""
-    born, today = date.fromisoformat(patient.birth_date), local_date(now, zone)
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-
-
-def first_name(patient: Patient) -> str:
-    """What to call a patient."""
-    return patient.preferred_name or patient.name.split()[0]
-
-
 def _check_identity(work: Work, name: str, birth_date: date) -> None:
     faults = {}
     today = local_date(work.now, work.practice.settings.tz)
@@ -175,95 +161,6 @@ def _check_identity(work: Work, name: str, birth_date: date) -> None:
         faults["birth_date"] = gettext("Please check the birth date.")
     if faults:
         raise Invalid(fields=faults)
-
-
-# Relations
-
-
-def add_proxy(
-    work: Work,
-    patient_id: UUID,
-    person_id: UUID,
-    authority: Authority,
-    *,
-    document: str = "",
-    compartments: Collection[Compartment] = frozenset({Compartment.GENERAL}),
-    valid_until: int | None = None,
-) -> Proxy:
-    """Let a person act for a patient, in these compartments.
-
-    Raises `Conflict` when both share an e-mail address or telephone: a young person's private space would be open then.
-    """
-    work.require(policy.can_register(work.actor))
-    patient = open_patient(work, patient_id)
-    _refuse_shared_address(work, patient, work.session.get_one(Person, person_id))
-    proxy = Proxy(
-        patient_id=patient_id,
-        person_id=person_id,
-        authority=authority.value,
-        opens_general=Compartment.GENERAL in compartments,
-        opens_confidential=Compartment.CONFIDENTIAL in compartments,
-        valid_from=work.now,
-        valid_until=valid_until,
-        document=document.strip(),
-    )
-    work.add(proxy)
-    audit.record(work, "proxy.added", f"proxy:{proxy.id}", patient_id=patient_id, detail={"authority": authority})
-    return proxy
-
-
-def suspend_proxy(work: Work, proxy_id: UUID) -> None:
-    """End what a proxy may do, at once."""
-    work.require(policy.can_register(work.actor))
-    proxy = work.one(select(Proxy).where(Proxy.id == proxy_id))
-    open_patient(work, proxy.patient_id)
-    proxy.suspended_at = work.now
-    audit.record(work, "proxy.suspended", f"proxy:{proxy_id}", patient_id=proxy.patient_id)
-
-
-def _refuse_shared_address(work: Work, patient: Patient, person: Person) -> None:
-    own = work.session.get(Person, patient.person_id) if patient.person_id else None
-    digits = [_digits(text) for text in (patient.phone, own.phone if own else "")]
-    same_email = own is not None and bool(own.email) and own.email.casefold() == person.email.casefold()
-    if same_email or (_digits(person.phone) and _digits(person.phone) in digits):
-        raise Conflict(gettext("The patient and this person need an e-mail address and a phone number of their own."))
-
-
-def _digits(text: str) -> str:
-    return "".join(letter for letter in text if letter.isdigit())[-10:]
-
-
-def team_of(work: Work, patient_id: UUID) -> frozenset[UUID]:
-    """The teams that care for a patient now."""
-    caring = select(CareTeam.team_id).where(
-        CareTeam.patient_id == patient_id,
-        CareTeam.valid_from <= work.now,
-        or_(CareTeam.valid_until.is_(None), CareTeam.valid_until > work.now),
-    )
-    return frozenset(work.session.scalars(caring))
-
-
-def care_team(work: Work, patient_id: UUID, *roles: Role) -> frozenset[UUID]:
-    """The people of a patient's teams now, of these roles if any are given."""
-    return accounts.members_of(work, team_of(work, patient_id), *roles)
-
-
-def people_of(work: Work, patient_id: UUID, compartment: Compartment = Compartment.GENERAL) -> frozenset[UUID]:
-    """Who signs in for a patient: the patient, and proxies whose scope opens the compartment."""
-    proxies = work.session.scalars(policy.proxies_in_force(work.now).where(Proxy.patient_id == patient_id))
-    people = {proxy.person_id for proxy in proxies if compartment in proxy.compartments}
-    own = work.session.scalar(select(Patient.person_id).where(Patient.id == patient_id))
-    return frozenset(people | ({own} if own and compartment in SELF_OPENS else set()))
-
-
-def actor_for(work: Work, person_id: UUID, session_id: UUID | None = None, factor_at: int | None = None) -> Actor:
-    """A person as an actor, with the roles, teams and ties in force now."""
-    own = work.session.scalars(select(Patient.id).where(Patient.person_id == person_id))
-    ties = [Tie(patient_id, Relation.SELF, SELF_OPENS) for patient_id in own]
-    for proxy in work.session.scalars(policy.proxies_in_force(work.now).where(Proxy.person_id == person_id)):
-        ties.append(Tie(proxy.patient_id, Relation.PROXY, proxy.compartments))
-    actor = accounts.actor_of(work, person_id, session_id)
-    return replace(actor, ties=tuple(ties), factor_at=factor_at)
 
 
 # Emergency contact and consent
@@ -284,7 +181,7 @@ def set_emergency_contact(
     faults = {}
     if not name.strip():
         faults["name"] = gettext("Please give a name.")
-    if len(_digits(phone)) < 10:
+    if len(addresses.digits(phone)) < 10:
         faults["phone"] = gettext("Please give a phone number with its area code.")
     if faults:
         raise Invalid(fields=faults)
@@ -312,9 +209,11 @@ def sign_consent(
     if not signer_name.strip():
         raise Invalid(fields={"signer_name": gettext("Please type your name to sign.")})
     work.require(policy.can_sign_as(work.actor, patient_id, capacity))
-    zone = work.practice.settings.tz
-    text = consent_content.in_force("telehealth", local_date(work.now, zone))
-    if consent_content.digest(text, age(patient, work.now, zone)) != text_digest:
+    years = age_now(work, patient)
+    text = consent_content.in_force("telehealth", local_date(work.now, work.practice.settings.tz))
+    allowed = {who for signer in consent_content.signers_for(text, years) for who in (signer.who, *signer.or_by)}
+    work.require(Decision(capacity in allowed, gettext("Your signature is not asked for here.")))
+    if consent_content.digest(text, years) != text_digest:
         raise Conflict(gettext("The text has changed since you opened it. Please read it again before you sign."))
     row = ConsentSignature(
         patient_id=patient_id,
@@ -361,17 +260,37 @@ def consent_in_force(work: Work, patient_id: UUID, kind: str = "telehealth") -> 
 
 
 def missing_signers(work: Work, patient_id: UUID, kind: str = "telehealth") -> list[str]:
-    """Who has still to sign: `patient`, `guardian`."""
+    """Who has still to sign: `patient`, `guardian`. Whoever the text allows in a patient's place counts for them.
+
+    What a young person signed does not bind the adult: at 18 they are asked anew.
+    """
     zone = work.practice.settings.tz
-    today = local_date(work.now, zone)
-    text = consent_content.in_force(kind, today)
+    text = consent_content.in_force(kind, local_date(work.now, zone))
     patient = open_patient(work, patient_id)
-    signed = {
-        row.capacity
-        for row in signatures(work, patient_id)
-        if row.withdrawn_at is None
-        and row.text.get("id") == text.id
-        and consent_content.signature_holds(text, row.text["version"], local_date(row.signed_at, zone), today)
-    }
-    needed = [signer.who for signer in consent_content.signers_for(text, age(patient, work.now, zone))]
-    return [who for who in needed if who not in signed]
+    signed = {row.capacity for row in signatures(work, patient_id) if _stands(work, patient, row, text)}
+    needed = consent_content.signers_for(text, age_now(work, patient))
+    return [signer.who for signer in needed if signed.isdisjoint({signer.who, *signer.or_by})]
+
+
+def my_signer(work: Work, patient_id: UUID, kind: str = "telehealth") -> tuple[Signer, str] | None:
+    """Whose place among the signers the actor takes now, and in which capacity; None when their signature is not asked
+    for. An open place comes first."""
+    text = consent_content.in_force(kind, local_date(work.now, work.practice.settings.tz))
+    patient = open_patient(work, patient_id)
+    mine = policy.capacities_of(work.actor, patient_id)
+    missing = missing_signers(work, patient_id, kind)
+    needed = consent_content.signers_for(text, age_now(work, patient))
+    for signer in sorted(needed, key=lambda one: one.who not in missing):
+        if fitting := mine & {signer.who, *signer.or_by}:
+            return signer, signer.who if signer.who in fitting else min(fitting)
+    return None
+
+
+def _stands(work: Work, patient: Patient, row: ConsentSignature, text: Consent) -> bool:
+    if row.withdrawn_at is not None or row.text.get("id") != text.id:
+        return False
+    zone, adult = work.practice.settings.tz, relations.adult_from()
+    if (age(patient, row.signed_at, zone) >= adult) != (age_now(work, patient) >= adult):
+        return False
+    signed_on, today = local_date(row.signed_at, zone), local_date(work.now, zone)
+    return consent_content.signature_holds(text, row.text["version"], signed_on, today)

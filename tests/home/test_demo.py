@@ -11,7 +11,7 @@ from telepsych.demo.seed import ACCOUNTS, refresh, seed
 from telepsych.patients.models import Patient
 from telepsych.scheduling.models import Appointment
 
-ROLES = ["patient", "patient", "adolescent", "guardian", "clinician", "staff", "manager"]
+ROLES = ["patient", "patient", "adolescent", "guardian", "clinician", "staff", "manager", "compliance"]
 
 
 def booked(practice: Practice) -> int:
@@ -25,7 +25,8 @@ def test_everybody_is_there_and_another_visit_is_booked_when_the_last_is_past(pr
     assert json.loads(kept.read_text(encoding="utf-8")) == made
     assert kept.stat().st_mode & 0o077 == 0
     assert [one["role"] for one in made] == ROLES
-    assert all(("totp_secret" in one) == (one["role"] in ("clinician", "staff", "manager")) for one in made)
+    with_codes = ("clinician", "staff", "manager", "compliance")
+    assert all(("totp_secret" in one) == (one["role"] in with_codes) for one in made)
     assert booked(practice) == 3
     refresh(practice)
     assert booked(practice) == 3

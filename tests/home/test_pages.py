@@ -10,10 +10,7 @@ from hypothesis import strategies as some
 from support.cast import Cast, Client, Member
 from werkzeug.datastructures import MultiDict
 
-from telepsych.accounts import service as accounts
-from telepsych.core.actor import Role
 from telepsych.core.clock import HOUR
-from telepsych.core.work import Practice
 from telepsych.home import chart_facts
 from telepsych.patients import service as patients
 from telepsych.questionnaires import service as questionnaires
@@ -66,11 +63,8 @@ def test_staff_land_in_the_inbox_and_clinicians_in_their_day(cast: Cast, client_
     assert client_for(cast.clinician).get("/?day=someday").status_code == 404
 
 
-def test_somebody_without_a_page_is_told_so(practice: Practice, cast: Cast, client_for: ClientFor) -> None:
-    with cast.system() as work:
-        name = "Laurel Example"
-        person = accounts.add_person(work, name=name, roles={Role.COMPLIANCE}, email="laurel@example.org")
-    assert "Nothing here is for your role" in page_of(client_for(Member(practice, name, person.id)), "/")
+def test_the_compliance_officer_lands_on_what_is_due(cast: Cast, client_for: ClientFor) -> None:
+    assert client_for(cast.compliance).get("/").location == "/oversight"
 
 
 def test_the_brief_puts_what_was_flagged_first(cast: Cast, client_for: ClientFor, visit_id: UUID) -> None:

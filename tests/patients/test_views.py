@@ -9,6 +9,7 @@ from support.cast import Cast, Client, Member
 
 from telepsych.accounts import invitations
 from telepsych.core.actor import Actor
+from telepsych.core.clock import MINUTE
 from telepsych.core.errors import Invalid
 from telepsych.patients.commands import make_invitation
 
@@ -64,18 +65,35 @@ def test_the_form_keeps_what_was_typed(cast: Cast, client_for: ClientFor, wrong:
 
 def test_staff_add_invite_and_end_a_guardian(cast: Cast, client_for: ClientFor) -> None:
     client, base = client_for(cast.staff), f"/patients/{cast.adolescent.record}/proxies"
+    other = f"/patients/{cast.patient.record}/proxies"
     form = {"name": "Linden Example", "email": "linden@example.org", "authority": "parent", "document": "ID seen"}
     assert client.get(f"{base}/new").status_code == 200
     assert client.post(f"{base}/new", form | {"document": ""}).status_code == 422
     assert client.post(f"{base}/new", form | {"authority": "friend"}).status_code == 422
     assert client.post(f"{base}/new", form | {"email": "wren@example.org"}).status_code == 422
+    assert client.post(f"{base}/new", form | {"authority": "conservator"}).status_code == 422
+    assert client.post(f"{base}/new", form | {"authority": "supporter"}).status_code == 422
+    assert client.post(f"{base}/new", form | {"until": "2020-01-01"}).status_code == 422
     assert client.post(f"{base}/new", form).status_code == 303
     page = client.get(base).text
     (proxy,) = re.findall(r'id="proxy-([^"]+)"[^>]*>\s*<div class="card__head"><h2[^>]*>Linden', page)
     assert "invitation#" in client.post(f"{base}/{proxy}/invitation").text
     assert client_for(cast.stranger).get(base).status_code == 403
-    assert client.post(f"{base}/{proxy}/suspension").status_code == 303
+    assert client.post(f"{base}/{proxy}/identity", {"identity": ""}).status_code == 422
+    assert client.post(f"{base}/{proxy}/identity", {"identity": "Photo ID seen"}).status_code == 303
+    for act in ("invitation", "identity", "suspension", "resumption", "end", "renewal"):
+        assert client.post(f"{other}/{proxy}/{act}", {"identity": "x", "document": "x"}).status_code == 404
+    assert client.post(f"{base}/{proxy}/suspension", {"why": "A court order"}).status_code == 303
     assert client.post(f"{base}/{proxy}/invitation").status_code == 404
+    assert "A court order" in client.get(base).text
+    assert client.post(f"{base}/{proxy}/resumption").status_code == 303
+    assert client.get(f"{base}/{proxy}/renewal").status_code == 200
+    assert client.post(f"{base}/{proxy}/renewal", {"document": ""}).status_code == 422
+    assert client.post(f"{base}/{proxy}/renewal", {"document": "New order", "until": "2027-06-01"}).status_code == 303
+    assert client.post(f"{base}/{proxy}/end").status_code == 303
+    assert client.post(f"{base}/{proxy}/resumption").status_code == 404
+    cast.practice.clock.move(6 * MINUTE)  # type: ignore[attr-defined]
+    assert "confirm" in client.post(f"{base}/new", form | {"email": "fir@example.org"}).text.casefold()
 
 
 def test_foreign_patients_are_not_there(cast: Cast, client_for: ClientFor) -> None:
