@@ -45,4 +45,7 @@ PEOPLE = (
     _someone("sage", "clinician", "Dr. Sage Placeholder", Role.CLINICIAN, title="psychiatrist", phone="(203) 555-0121"),
     _someone("ash", "staff", "Ash Fictional", Role.STAFF, title="nurse", phone="(203) 555-0122"),
     _someone("hazel", "manager", "Hazel Invented", Role.MANAGER, title="practice manager", phone="(203) 555-0123"),
+    _someone(
+        "yarrow", "compliance", "Yarrow Pretend", Role.COMPLIANCE, title="compliance officer", phone="(203) 555-0124"
+    ),
 )  # fmt: skip

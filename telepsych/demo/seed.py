@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pyotp
 
-from telepsych.accounts import passwords, sign_in
+from telepsych.accounts import factors, passwords
 from telepsych.accounts import service as accounts
 from telepsych.accounts.models import Person
 from telepsych.core.actor import Compartment, command
@@ -23,6 +23,7 @@ from telepsych.core.clock import DAY, HOUR, MINUTE, FrozenClock, from_micros, to
 from telepsych.core.errors import Conflict
 from telepsych.core.ids import new_id
 from telepsych.core.work import Practice, Work
+from telepsych.demo import oversight_history
 from telepsych.demo.people import PEOPLE, Someone
 from telepsych.medications import service as medications
 from telepsych.messaging import service as messaging
@@ -73,6 +74,7 @@ def seed(practice: Practice, *, visits: bool = True) -> list[dict[str, str]]:
         _people(made)
         _history(made, now)
         _letters(made, now)
+        oversight_history.history(made, now)
         made.clock.at = now
         if visits:
             _visits(made, now)
@@ -107,7 +109,7 @@ def _people(made: Seed) -> None:
                 work, name=one.name, roles=one.holds, email=one.email, phone=one.phone, title=one.title
             )
             made.people[one.key] = row.id
-            if one.born is None and one.role != "guardian":
+            if one.born is None and one.role not in ("guardian", "compliance"):
                 accounts.join_team(work, team.id, row.id)
             if one.born is not None:
                 made.records[one.key] = _patient(work, one, row.id).id
@@ -117,6 +119,7 @@ def _people(made: Seed) -> None:
             made.people["marlow"],
             Authority.PARENT,
             document="Birth certificate and photo ID seen at the front desk",
+            identity="Photo ID at the front desk",
             compartments=frozenset({Compartment.GENERAL}),
         )
     for one in PEOPLE:
@@ -142,10 +145,10 @@ def _let_in(made: Seed, one: Someone) -> None:
     sign_in_as = {"role": one.role, "name": one.name, "email": one.email, "password": one.password}
     with made.act() as work:
         person = work.session.get_one(Person, made.people[one.key])
-        sign_in.set_password(work, person, hashed)
+        factors.set_password(work, person, hashed)
         if one.title:
             sign_in_as["totp_secret"] = pyotp.random_base32()
-            sign_in.set_totp(work, person, sign_in_as["totp_secret"])
+            factors.set_totp(work, person, sign_in_as["totp_secret"])
     made.accounts.append(sign_in_as)
 
 

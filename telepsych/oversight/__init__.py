@@ -1,0 +1,1 @@
+"""Compliance: who looked, emergency access, the weekly review, dated rules, requests about records."""
