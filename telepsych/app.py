@@ -4,7 +4,7 @@ With the command line, the only file that knows every room.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from flask import Blueprint, Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from telepsych.accounts import device_views, hours_views, people_views, security_views, step_up_views
 from telepsych.accounts import service as accounts
 from telepsych.accounts import views as accounts_views
 from telepsych.accounts.models import Person
@@ -24,24 +25,35 @@ from telepsych.core.clock import SystemClock
 from telepsych.core.database import WriteLock, open_engine
 from telepsych.core.errors import Refused
 from telepsych.core.settings import Settings
-from telepsych.core.work import Practice, Work
+from telepsych.core.work import Practice, Subscriber, Work
 from telepsych.crypto.vault import open_vault
 from telepsych.home import inbox
 from telepsych.home import views as home_views
 from telepsych.medications import views as medications_views
 from telepsych.messaging import views as messaging_views
 from telepsych.notifications import subscribers as notifications_subscribers
+from telepsych.oversight import due as oversight_due
+from telepsych.oversight import hold_views, old_record_views, record_views
+from telepsych.oversight import policy as oversight_policy
+from telepsych.oversight import subscribers as oversight_subscribers
+from telepsych.oversight import views as oversight_views
+from telepsych.patients import break_glass, glass_views, leaving_views, recovery_views, relation_views, sight_views
 from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
+from telepsych.patients import subscribers as patients_subscribers
 from telepsych.patients import views as patients_views
 from telepsych.questionnaires import views as questionnaires_views
+from telepsych.scheduling import subscribers as scheduling_subscribers
 from telepsych.scheduling import views as scheduling_views
 from telepsych.server import views as health
+from telepsych.server import witness_views
+from telepsych.triage import leaving as triage_leaving
 from telepsych.triage import service as triage
+from telepsych.triage import subscribers as triage_subscribers
 from telepsych.triage.content import crisis
 from telepsych.visits import subscribers as visits_subscribers
 from telepsych.visits import views as visits_views
-from telepsych.web import csrf, drafts, errors, headers, live, live_ticket, pages
+from telepsych.web import csrf, drafts, errors, floods, headers, live, live_ticket, pages, reports
 from telepsych.web.bus import bus_for
 from telepsych.web.doors import Web, attach
 from telepsych.web.live_ticket import LOOPBACK
@@ -49,23 +61,44 @@ from telepsych.web.models import SignInSession
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     health.bp,
+    witness_views.bp,
     accounts_views.bp,
+    security_views.bp,
+    step_up_views.bp,
+    device_views.bp,
+    people_views.bp,
+    hours_views.bp,
     drafts.bp,
+    reports.bp,
     live_ticket.live_bp,
     patients_views.bp,
+    leaving_views.bp,
+    relation_views.bp,
+    sight_views.bp,
+    recovery_views.bp,
     scheduling_views.bp,
     questionnaires_views.bp,
     medications_views.bp,
     messaging_views.bp,
     appropriateness_views.bp,
     visits_views.bp,
+    glass_views.bp,
+    oversight_views.bp,
+    record_views.bp,
+    hold_views.bp,
+    old_record_views.bp,
     home_views.bp,
     inbox.bp,
 )
-SUBSCRIBERS = (
+SUBSCRIBERS: tuple[Mapping[str, Subscriber], ...] = (
+    patients_subscribers.SUBSCRIBERS,
     notifications_subscribers.SUBSCRIBERS,
+    triage_leaving.SUBSCRIBERS,
+    triage_subscribers.SUBSCRIBERS,
+    scheduling_subscribers.SUBSCRIBERS,
     visits_subscribers.SUBSCRIBERS,
     appropriateness_subscribers.SUBSCRIBERS,
+    oversight_subscribers.SUBSCRIBERS,
 )
 EVENTS = ("visits.events",)
 """Rooms with socket events; they register when they are imported, which only the live group does."""
@@ -97,11 +130,19 @@ def create_app(settings: Settings | None = None, practice: Practice | None = Non
     app = Flask("telepsych", static_folder=None, template_folder=str(HERE / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     attach(app, web_of(practice))
+    floods.protect(app)
     _keep_to_origin(app, practice.settings)
     csrf.protect(app)
     headers.protect(app, live_origins(practice.settings))
-    errors.install(app)
-    pages.install(app, strip=crisis().strip, navigation=_waiting(practice), name_of=_name_of(practice))
+    errors.install(app, ask_again=step_up_views.ask_again)
+    pages.install(
+        app,
+        strip=crisis().strip,
+        navigation=_waiting(practice),
+        name_of=_name_of(practice),
+        names_of=_names_of(practice),
+        emergency_access=_boxes(practice),
+    )
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app
@@ -151,11 +192,12 @@ def _keep_to_origin(app: Flask, settings: Settings) -> None:
     origin = settings.origin or _loopback_origin()
     if not origin:
         return
-    ours = urlsplit(origin).netloc
+    ours = urlsplit(origin)
+    names = {ours.netloc} if settings.origin else {ours.netloc, f"localhost:{ours.port}"}  # passkeys need a name
 
     @app.before_request
     def check_host() -> ResponseReturnValue | None:
-        if request.host == ours or request.path in ("/healthz", "/readyz"):
+        if request.host in names or request.path in ("/healthz", "/readyz"):
             return None
         name = urlsplit(f"//{request.host}").hostname
         if request.method not in csrf.SAFE or (not settings.origin and name not in LOOPBACK):
@@ -172,12 +214,35 @@ def _waiting(practice: Practice) -> pages.Count:
     """How much waits behind a destination of the rail."""
 
     def count(actor: Actor) -> Mapping[str, int]:
-        if not patients_policy.can_coordinate(actor):
-            return {}
-        with practice.begin(actor, writes=False) as work:
-            return {"inbox": len(triage.open_items(work))}
+        waiting = {}
+        with practice.begin(actor, writes=False, public="rail") as work:
+            if patients_policy.can_coordinate(actor):
+                waiting["inbox"] = len(triage.open_items(work))
+            if oversight_policy.can_see_counts(actor):
+                waiting["oversight"] = oversight_due.waiting(work)
+        return waiting
 
     return count
+
+
+def _boxes(practice: Practice) -> pages.OpenBoxes:
+    """The records that whoever is signed in has open in an emergency."""
+
+    def boxes(actor: Actor) -> list[break_glass.OpenBox]:
+        with practice.begin(actor, writes=False) as work:
+            return break_glass.open_boxes(work)
+
+    return boxes
+
+
+def _names_of(practice: Practice) -> pages.NamesOf:
+    """The names of patients to whom the person has a tie."""
+
+    def names(actor: Actor, wanted: Collection[UUID]) -> Sequence[str]:
+        with practice.begin(actor, writes=False, public="names") as work:
+            return patients.names_of(work, wanted)
+
+    return names
 
 
 def _name_of(practice: Practice) -> pages.NameOf:

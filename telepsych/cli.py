@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "appropriateness evaluate": "appropriateness.commands:evaluate",
+    "audit": "server.audit_commands:audit",
+    "backup": "server.backup_commands:backup",
     "code": "server.commands:code",
     "content": "server.commands:content",
     "db": "migrations.commands:db",
@@ -28,11 +30,16 @@ COMMANDS = {
     "doctor": "server.commands:examine",
     "init": "server.commands:init",
     "invite": "patients.commands:invite",
-    "keys": "server.commands:keys",
+    "keys": "server.keys_commands:keys",
     "questionnaires score": "questionnaires.commands:score",
+    "restore": "server.backup_commands:restore",
     "routes": "cli:routes",
     "serve": "server.commands:serve",
     "staff add": "accounts.commands:add",
+    "staff leave": "accounts.commands:leave",
+    "staff list": "accounts.commands:list_people",
+    "staff recover": "accounts.commands:recover",
+    "staff role": "accounts.commands:role",
     "triage evaluate": "triage.commands:evaluate",
     "worker": "cli:worker",
 }
@@ -163,9 +170,16 @@ class DoorLine:
 
 
 @click.command()
+@click.option("--policy", "as_policy", is_flag=True, help="Say for each door what every kind of person meets there.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def routes(as_json: bool) -> None:
+def routes(as_policy: bool, as_json: bool) -> None:
     """List every route, live event and command, with the policy that guards it."""
+    if as_policy:
+        from telepsych.server import permissions
+
+        said = permissions.as_json() if as_json else permissions.as_text()
+        click.echo(json.dumps(said, indent=2) if as_json else said)
+        return
     found = list(all_doors())
     if as_json:
         click.echo(json.dumps([asdict(door) for door in found], indent=2))
@@ -215,6 +229,7 @@ def _commands(group: click.Group, before: str) -> Iterator[str]:
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if isinstance(command, click.Group):
+            yield from (f"{before}{name}",) if command.invoke_without_command else ()
             yield from _commands(command, f"{before}{name} ")
         elif command is not None:
             yield f"{before}{name}"

@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from flask import Flask
 from hypothesis import settings
+from playwright.sync_api import Browser
+from support.browser import running_browser
 from support.cast import Cast, Client, Member
 from support.postgres import cluster
 from support.practice import TUESDAY_MORNING, build_practice
@@ -47,6 +49,13 @@ def new_database(postgres: Path) -> Callable[..., str]:
         return f"postgresql+psycopg://postgres@/{name}?host={postgres}"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a process, each with contexts of its own: there can't be two of its drivers."""
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,10 @@ def can_decide(actor: Actor) -> Decision:
 
 
 def subjects_of(actor: Actor, now: int) -> Select[VisitSubject]:
-    """Visits about patients whose record is open to the actor."""
+    """Visits about patients in the actor's care; never about oneself or a relative."""
     mine = patient_policy.patient_ids_of(actor, now)
-    return select(VisitSubject).where(VisitSubject.patient_id.in_(mine))
+    others = VisitSubject.patient_id.not_in(actor.relatives)
+    return select(VisitSubject).where(VisitSubject.patient_id.in_(mine), others)
 
 
 def snapshots_of(actor: Actor, now: int) -> Select[EvaluationSnapshot]:
@@ -51,7 +52,7 @@ def decisions_of(actor: Actor, now: int) -> Select[ChecklistDecision]:
 def _readable(actor: Actor, now: int, row: type[EvaluationSnapshot] | type[ChecklistDecision]) -> ColumnElement[bool]:
     if not can_see(actor):
         return false()
-    return or_(
+    return row.patient_id.not_in(actor.relatives) & or_(
         *(
             and_(
                 row.compartment == compartment,

@@ -13,7 +13,9 @@ from telepsych.core.work import Work
 from telepsych.medications import policy
 from telepsych.medications.content import Medicine, medicines
 from telepsych.medications.models import MedicineState, PatientMedicine
+from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
+from telepsych.patients.relations import Part
 
 NEW_FOR = 30 * DAY
 """How long a medicine counts as new after its start."""
@@ -69,7 +71,7 @@ def add_medicine(
     started_on: date | None = None,
 ) -> PatientMedicine:
     """Put a medicine on a patient's list, by its id in the catalogue or, if it is not there, by its name."""
-    work.require(policy.can_change_list(work.actor))
+    work.require(policy.can_change_list(work.actor, patient_id))
     patient = patients.open_patient(work, patient_id)
     known = _in_catalogue(medicine_id)
     name = name.strip() or (known.name if known else "")
@@ -132,7 +134,6 @@ def start_again(
     work: Work, medicine_id: UUID, *, strength: str | None = None, how: str | None = None, on: date | None = None
 ) -> PatientMedicine:
     """Put a stopped medicine back on the list."""
-    work.require(policy.can_change_list(work.actor))
     medicine = _mine(work, medicine_id)
     if medicine.is_active:
         raise Conflict(gettext("This medicine is already on the list."))
@@ -151,6 +152,20 @@ def list_of(work: Work, patient_id: UUID, *, stopped: bool = False) -> list[Medi
     rows = rows_of(work, patient_id, stopped=stopped)
     left = _days_left(work, patient_id) if rows else {}
     return [_line(row, left.get(row.code)) for row in rows]
+
+
+def shared_list(work: Work, patient_id: UUID) -> list[tuple[str, str]]:
+    """What a supporter is shown of what the patient takes now: name with strength, and how; never what for."""
+    work.require(patients_policy.can_see_part(work.actor, patient_id, Part.MEDICINES))
+    audit.look(work, "medicines.read", patient_id)
+    rows = work.all(policy.medicines_shared(patient_id))
+    return sorted((row.label, row.how) for row in rows)
+
+
+def require_of(work: Work, patient_id: UUID, medicine_id: UUID) -> None:
+    """Raise `NotFound` unless the medicine is on just this patient's list, and the actor's to see."""
+    mine = PatientMedicine.id == medicine_id, PatientMedicine.patient_id == patient_id
+    work.one(policy.medicines_of(work.actor, work.now).where(*mine))
 
 
 def rows_of(work: Work, patient_id: UUID, *, stopped: bool = False) -> list[PatientMedicine]:
@@ -193,7 +208,6 @@ def _in_catalogue(medicine_id: str) -> Medicine | None:
 
 
 def _to_change(work: Work, medicine_id: UUID) -> PatientMedicine:
-    work.require(policy.can_change_list(work.actor))
     medicine = _mine(work, medicine_id)
     if not medicine.is_active:
         raise Conflict(gettext("This medicine has been stopped. Start it again first."))
@@ -201,8 +215,11 @@ def _to_change(work: Work, medicine_id: UUID) -> PatientMedicine:
 
 
 def _mine(work: Work, medicine_id: UUID) -> PatientMedicine:
+    work.require(policy.can_change_list(work.actor))
     mine = policy.medicines_of(work.actor, work.now).where(PatientMedicine.id == medicine_id)
-    return work.one(mine.with_for_update())
+    medicine = work.one(mine.with_for_update())
+    work.require(policy.can_change_list(work.actor, medicine.patient_id))
+    return medicine
 
 
 def _moment(work: Work, day: date | None, field: str) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 
 from telepsych.core.actor import Actor, Compartment, Decision, Relation
 from telepsych.core.words import gettext
-from telepsych.medications.models import MedicationCheckIn, PatientMedicine
+from telepsych.medications.models import MedicationCheckIn, MedicineState, PatientMedicine
 from telepsych.patients import policy as patients
 
 OWN = (Relation.SELF, Relation.PROXY)
@@ -17,14 +17,22 @@ def medicines_of(actor: Actor, now: int) -> Select[PatientMedicine]:
     return select(PatientMedicine).where(PatientMedicine.patient_id.in_(patients.patient_ids_of(actor, now)))
 
 
+def medicines_shared(patient_id: UUID) -> Select[PatientMedicine]:
+    """What a supporter is shown, once `patients.can_see_part` has said yes: what is taken now."""
+    return select(PatientMedicine).where(
+        PatientMedicine.patient_id == patient_id, PatientMedicine.state == MedicineState.ACTIVE
+    )
+
+
 def check_ins_of(actor: Actor, now: int) -> Select[MedicationCheckIn]:
     """The medication check-ins of the same patients."""
     return select(MedicationCheckIn).where(MedicationCheckIn.patient_id.in_(patients.patient_ids_of(actor, now)))
 
 
-def can_change_list(actor: Actor) -> Decision:
-    """Clinicians only: the list says what was decided."""
-    return Decision(bool(patients.can_care_for(actor)), gettext("Only a clinician changes the list of medicines."))
+def can_change_list(actor: Actor, patient_id: UUID | None = None) -> Decision:
+    """Clinicians only, and nobody their own or a relative's: the list says what was decided."""
+    allowed = bool(patients.can_care_for(actor, patient_id))
+    return Decision(allowed, gettext("Only a clinician changes the list of medicines."))
 
 
 def can_open_check_in(actor: Actor, patient_id: UUID) -> Decision:

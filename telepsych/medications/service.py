@@ -15,6 +15,8 @@ from telepsych.medications.medicine_list import (
     change_medicine,
     changes_since,
     list_of,
+    require_of,
+    shared_list,
     start_again,
     stop_medicine,
 )
@@ -31,7 +33,9 @@ __all__ = [
     "complete_check_in",
     "list_of",
     "open_check_in",
+    "require_of",
     "save_check_in_answer",
+    "shared_list",
     "start_again",
     "stop_medicine",
 ]

@@ -19,6 +19,7 @@ from telepsych.core.work import Work
 from telepsych.medications import asking, check_ins, pages, service
 from telepsych.medications.check_ins import Questioning
 from telepsych.medications.content import medicines
+from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
 from telepsych.triage.content import crisis
 from telepsych.web.doors import begin, practice, signed_in
@@ -195,6 +196,7 @@ def change(patient_id: str, medicine_id: str) -> ResponseReturnValue:
     try:
         with begin() as work:
             on = _day(form.get("on", ""), "on")
+            service.require_of(work, patient, medicine)
             if "stop" in form:
                 service.stop_medicine(work, medicine, why=form.get("why", ""), stopped_on=on)
             elif "again" in form:
@@ -269,6 +271,7 @@ def _last_visit(work: Work, patient_id: UUID) -> int:
 
 def _of_patient(patient_id: UUID, error: Invalid | None = None, medicine_id: UUID | None = None) -> str:
     with begin(writes=False) as work:
+        work.require(patients_policy.can_coordinate(work.actor, patient_id))
         patient = patients.open_patient(work, patient_id)
         lines = service.list_of(work, patient.id, stopped=True)
     return render_template(

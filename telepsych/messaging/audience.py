@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from telepsych.core.actor import Role
 from telepsych.core.work import Work
 from telepsych.messaging import policy
 from telepsych.messaging.models import Conversation, Side
+from telepsych.patients import policy as patients_policy
 from telepsych.patients import service as patients
 
 
@@ -37,5 +37,5 @@ def personal_readers(work: Work, conversation: Conversation) -> frozenset[UUID]:
 
 
 def team_readers(work: Work, conversation: Conversation) -> frozenset[UUID]:
-    """The care team."""
-    return patients.care_team(work, conversation.patient_id, Role.CLINICIAN, Role.STAFF, Role.MANAGER)
+    """Those of the care team who may open the conversation's compartment: what is set apart is the clinicians'."""
+    return patients.care_team(work, conversation.patient_id, *patients_policy.team_readers(conversation.compartment))

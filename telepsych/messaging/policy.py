@@ -67,7 +67,7 @@ def side_of(actor: Actor, patient_id: UUID) -> Side:
 
 
 def _personal(actor: Actor) -> frozenset[UUID]:
-    return frozenset(tie.patient_id for tie in actor.ties if tie.relation in (Relation.SELF, Relation.PROXY))
+    return actor.relatives
 
 
 def _open_to(model: type[Conversation] | type[InternalNote], actor: Actor, now: int) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select, update
 
+from telepsych.accounts.emails import former_address
 from telepsych.accounts.models import Person
 from telepsych.audit import service as audit
 from telepsych.core.actor import Decision, system
@@ -12,7 +13,7 @@ from telepsych.core.clock import MINUTE
 from telepsych.core.work import Practice, Work
 from telepsych.notifications.channels import Channel, Undeliverable, channel_for, letter_to
 from telepsych.notifications.models import OutboxRow, OutboxState
-from telepsych.notifications.service import texts
+from telepsych.notifications.service import FORMER_ADDRESS, texts
 
 LEASE = 5 * MINUTE
 MOST_ATTEMPTS = 12
@@ -55,13 +56,15 @@ def _take(practice: Practice) -> list[Taken]:
         if rows:
             audit.record(work, "notices.taken", "outbox:due", purpose="operations", detail={"count": len(rows)})
         return [
-            Taken(row.id, row.kind, _address(work, row.person_id), row.attempts)
+            Taken(row.id, row.kind, _address(work, row.person_id, row.kind), row.attempts)
             for row in rows
             if row.attempts <= MOST_ATTEMPTS
         ]
 
 
-def _address(work: Work, person_id: UUID) -> str:
+def _address(work: Work, person_id: UUID, kind: str) -> str:
+    if kind == FORMER_ADDRESS:
+        return former_address(work, person_id)
     person = work.session.get(Person, person_id)
     return person.email if person is not None and person.left_at is None else ""
 

@@ -10,6 +10,9 @@ from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.notifications.models import OutboxRow, OutboxState
 
+FORMER_ADDRESS = "former-address"
+"""The one notice that goes to the address a person had before."""
+
 
 def texts(kind: str) -> tuple[str, str]:
     """Subject and text of a kind of notice. Raises `Invalid` for an unknown kind."""
@@ -21,6 +24,45 @@ def texts(kind: str) -> tuple[str, str]:
             gettext("You are invited"),
             gettext("The practice has an invitation for you. The practice gives you the link itself."),
         ),
+        "new-device": (
+            gettext("A new device was used"),
+            gettext(
+                "Somebody signed in to your account on a device we had not seen before. If it was you, there is "
+                "nothing to do. If not, please call us."
+            ),
+        ),
+        "recovery": (
+            gettext("You are getting a new way in"),
+            gettext(
+                "The practice has ended every old way into your account and has a new one for you, which it gives you "
+                "itself. If you did not ask for it, please call us."
+            ),
+        ),
+        "sign-in-changed": (
+            gettext("The way you sign in has changed"),
+            gettext(
+                "The way you sign in has changed. If that was you, there is nothing to do. If not, please call us."
+            ),
+        ),
+        "line-used": (
+            gettext("A line of your recovery sheet was used"),
+            gettext(
+                "Somebody used a line of your recovery sheet and set up a new second step. If it was you, there is "
+                "nothing to do. If not, please call us at once."
+            ),
+        ),
+        FORMER_ADDRESS: (
+            gettext("Your e-mail address was changed"),
+            gettext("This address no longer signs in with us. If you did not change it, please call us at once."),
+        ),
+        "access-soon": (
+            gettext("Who sees what will change soon"),
+            gettext("Who may see what with the practice will change soon. Sign in to see how."),
+        ),
+        "access-changed": (
+            gettext("Who sees what has changed"),
+            gettext("Who may see what with the practice has changed. Sign in to see how."),
+        ),
         "work-item": (gettext("Something waits for you"), gettext("Something waits for you. Sign in to look at it.")),
     }
     if kind not in known:
@@ -28,13 +70,13 @@ def texts(kind: str) -> tuple[str, str]:
     return known[kind]
 
 
-def notify(work: Work, people: Iterable[UUID], kind: str) -> None:
-    """Queue one notice for each of these people, in this unit of work. Never to the actor themself.
+def notify(work: Work, people: Iterable[UUID], kind: str, *, even_actor: bool = False) -> None:
+    """Queue one notice for each of these people, in this unit of work. Never to the actor themself, unless asked for.
 
     One that still waits says the same already. One that a sender holds may be out: it tells nothing of what follows.
     """
     texts(kind)
-    for person_id in sorted(set(people) - {work.actor.id}):
+    for person_id in sorted(set(people) if even_actor else set(people) - {work.actor.id}):
         if _waits(work, person_id, kind):
             continue
         work.add(

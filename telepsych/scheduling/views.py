@@ -16,7 +16,7 @@ from telepsych.core.ids import parse_id
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.patients import service as patients
-from telepsych.scheduling import service
+from telepsych.scheduling import policy, service
 from telepsych.web.doors import begin, practice, signed_in
 
 bp = Blueprint("scheduling", __name__)
@@ -64,6 +64,7 @@ def book(patient_id: str) -> ResponseReturnValue:
 
 
 def _page(work: Work, patient_id: UUID, typed: dict[str, str], faults: dict[str, str] | None = None) -> BookPage:
+    work.require(policy.can_book(work.actor, patient_id))
     patient = patients.open_patient(work, patient_id)
     today = local_date(work.now, work.practice.settings.tz).isoformat()
     return BookPage(patient.id, patient.name, _clinicians(work, patient.id), today, typed=typed, errors=faults or {})

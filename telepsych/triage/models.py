@@ -23,6 +23,8 @@ class ItemKind(StrEnum):
     IN_PERSON = "in-person"
     MEDICATION = "medication"
     CALL_BACK = "call-back"
+    RELATION = "relation"
+    """Who may see a record is to be looked after: a document, a birthday, a supporter."""
 
 
 class ItemState(StrEnum):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select
 
-from telepsych.core.actor import Actor, Compartment, Decision, Relation, Role
+from telepsych.core.actor import Actor, Compartment, Decision, Role
 from telepsych.core.words import gettext
 from telepsych.patients import policy as patients
 from telepsych.triage.models import ItemKind, WorkItem, WorkItemEvent
@@ -49,7 +49,7 @@ def can_own(roles: frozenset[Role], item: WorkItem) -> Decision:
 
 def readers(compartment: Compartment) -> tuple[Role, ...]:
     """The roles of a patient's team that hear of an item in a compartment."""
-    return (Role.CLINICIAN,) if compartment is Compartment.SENSITIVE else TEAM
+    return patients.team_readers(compartment)
 
 
 def _open_to(actor: Actor, now: int) -> ColumnElement[bool]:
@@ -62,5 +62,4 @@ def _open_to(actor: Actor, now: int) -> ColumnElement[bool]:
 
 
 def _personal(actor: Actor) -> frozenset[UUID]:
-    own = (Relation.SELF, Relation.PROXY)
-    return frozenset(tie.patient_id for tie in actor.ties if tie.relation in own)
+    return actor.relatives

@@ -160,8 +160,8 @@ def sign(
     """Sign the consent before this visit. Raises `Invalid` naming what is missing, `Conflict` for an old text."""
     visit = service.held(work, visit_id)
     work.require(policy.may_check_in(work.actor, visit))
-    capacity = my_capacity(work, visit)
-    if capacity not in patients.missing_signers(work, visit.patient_id):
+    mine = patients.my_signer(work, visit.patient_id)
+    if mine is None or mine[0].who not in patients.missing_signers(work, visit.patient_id):
         raise Refused(gettext("Your signature is not needed here."))
     problems = {}
     if not signer_name.strip():
@@ -175,7 +175,7 @@ def sign(
         raise Invalid(fields=problems)
     given = {question.id: answers[question.id] for question in consent_text(work).questions}
     patients.sign_consent(
-        work, visit.patient_id, signer_name=signer_name, capacity=capacity, answers=given, text_digest=digest
+        work, visit.patient_id, signer_name=signer_name, capacity=mine[1], answers=given, text_digest=digest
     )
     settle(work, visit)
     return visit
@@ -219,6 +219,13 @@ def compartment_of(work: Work, patient: Patient, key: StepKey) -> Compartment:
     return Compartment.CONFIDENTIAL if private else Compartment.GENERAL
 
 
+def name_for(work: Work, patient: Patient) -> str:
+    """What to call the patient before somebody who acts for them; empty before everybody else."""
+    acts = patients_policy.can_write_as_patient(work.actor, patient.id)
+    oneself = patients_policy.is_oneself(work.actor, patient.id) or work.actor.is_system
+    return patients.first_name(patient) if acts and not oneself else ""
+
+
 def _patient(work: Work, visit: Visit) -> Patient:
     return patients.open_patient(work, visit.patient_id)
 
@@ -238,7 +245,7 @@ def _row(work: Work, visit: Visit, key: StepKey) -> CheckInAnswer | None:
 
 
 def _own_step(work: Work, visit: Visit, patient: Patient, key: StepKey, row: CheckInAnswer | None) -> Step:
-    label, minutes = forms.labels()[key], forms.MINUTES[key]
+    label, minutes = forms.labels(name_for(work, patient))[key], forms.MINUTES[key]
     if key is StepKey.CONSENT:
         missing = patients.missing_signers(work, visit.patient_id)
         return Step(
@@ -256,13 +263,9 @@ def _own_step(work: Work, visit: Visit, patient: Patient, key: StepKey, row: Che
     return Step(key.value, label, fresh, minutes, url, note)
 
 
-def my_capacity(work: Work, visit: Visit) -> str:
-    """As what the actor signs."""
-    return "patient" if patients_policy.is_oneself(work.actor, visit.patient_id) else "guardian"
-
-
 def _signing_note(work: Work, visit: Visit, missing: list[str]) -> str:
-    if not missing or my_capacity(work, visit) in missing or not policy.is_of_the_patient(work.actor, visit):
+    mine = patients.my_signer(work, visit.patient_id)
+    if not missing or (mine and mine[0].who in missing) or not policy.is_of_the_patient(work.actor, visit):
         return ""
     if "guardian" in missing:
         return gettext("You have signed. Your parent or guardian signs too.")

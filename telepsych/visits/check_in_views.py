@@ -169,7 +169,8 @@ def _step(work: Work, visit: Visit, key: StepKey, values: Mapping[str, Any], err
     page = pages.StepPage(
         visit_id=visit.id,
         key=key.value,
-        title=forms.labels()[key],
+        title=forms.labels(check_in.name_for(work, patient))[key],
+        about=check_in.name_for(work, patient),
         step=step,
         steps=steps,
         back=url_for(".hub", visit_id=visit.id),
@@ -186,8 +187,7 @@ def _consent(work: Work, visit: Visit, values: Mapping[str, Any], errors: Mappin
     text = check_in.consent_text(work)
     years = patients.age(patient, work.now, practice.settings.tz)
     missing = patients.missing_signers(work, visit.patient_id)
-    capacity = check_in.my_capacity(work, visit)
-    statements = [one.statement for one in consent_content.signers_for(text, years) if one.who == capacity]
+    mine = patients.my_signer(work, visit.patient_id)
     step, steps = check_in.place_of(work, visit, StepKey.CONSENT)
     signed = patients.signatures(work, visit.patient_id)
     page = pages.ConsentPage(
@@ -196,13 +196,13 @@ def _consent(work: Work, visit: Visit, values: Mapping[str, Any], errors: Mappin
         intro=text.intro,
         sections=consent_content.sections_for(text, years),
         questions=text.questions,
-        statement=statements[0] if statements else "",
+        statement=mine[0].statement if mine else "",
         withdraw=text.withdraw,
         version=text.version,
         digest=consent_content.digest(text, years),
         signed=tuple(signed),
         may_withdraw=any(one.signer_id == work.actor.id and one.withdrawn_at is None for one in signed),
-        may_sign=capacity in missing and bool(policy.may_check_in(work.actor, visit)),
+        may_sign=mine is not None and mine[0].who in missing and bool(policy.may_check_in(work.actor, visit)),
         done=not missing,
         step=step,
         steps=steps,

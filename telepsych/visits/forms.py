@@ -59,8 +59,15 @@ class Company(StrEnum):
     NEAR = "near"
 
 
-def labels() -> dict[StepKey, str]:
-    """What each page is called in the list of things to do."""
+def labels(about: str = "") -> dict[StepKey, str]:
+    """What each page is called in the list of things to do; `about` names whom somebody else answers for."""
+    if about:
+        named = {
+            StepKey.WHERE: gettext("Where %(name)s is"),
+            StepKey.PRIVACY: gettext("Who is with %(name)s"),
+            StepKey.QUESTIONS: gettext("What is to be talked about"),
+        }
+        return labels() | {key: words % {"name": about} for key, words in named.items()}
     return {
         StepKey.CONSENT: gettext("Read and sign: visits by video or phone"),
         StepKey.WHERE: gettext("Where you are"),

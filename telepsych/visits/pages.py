@@ -50,6 +50,8 @@ class StepPage:
     errors: Mapping[str, str] = field(default_factory=dict)
     contact: EmergencyContact | None = None
     minor: bool = False
+    about: str = ""
+    """What to call the patient, before somebody who answers for them."""
 
     @property
     def draft(self) -> str:
@@ -70,6 +72,12 @@ class StepPage:
 
     @property
     def company(self) -> Options:
+        if self.about:
+            return (
+                (Company.ALONE, gettext("They are alone, and nobody can hear them")),
+                (Company.WITH, gettext("Someone is with them, and they want that")),
+                (Company.NEAR, gettext("Others are near and could hear them")),
+            )
         return (
             (Company.ALONE, gettext("I am alone, and nobody can hear me")),
             (Company.WITH, gettext("Someone is with me, and I want them here")),

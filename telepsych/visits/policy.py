@@ -25,7 +25,8 @@ def visits_of(actor: Actor, now: int) -> Select[Visit]:
         return select(Visit)
     theirs = Visit.patient_id.in_(patients.patient_ids_of(actor, now))
     if actor.has(Role.CLINICIAN):
-        return select(Visit).where(or_(theirs, Visit.clinician_id == actor.id))
+        held = and_(Visit.clinician_id == actor.id, Visit.patient_id.not_in(actor.relatives))
+        return select(Visit).where(or_(theirs, held))
     return select(Visit).where(theirs)
 
 
@@ -96,24 +97,24 @@ def may_check_in(actor: Actor, visit: Visit) -> Decision:
 
 
 def may_book(actor: Actor) -> Decision:
-    """The workforce and the practice's clockwork; a booking brings its visit with it."""
-    allowed = actor.is_system or actor.is_workforce
-    return Decision(allowed, gettext("Only the care team books visits."))
+    """The care team and the practice's clockwork; a booking brings its visit with it."""
+    return Decision(bool(patients.can_coordinate(actor)), gettext("Only the care team books visits."))
 
 
 def may_note_missed(actor: Actor, visit: Visit, now: int) -> Decision:
-    """The care team, once the visit should have begun."""
-    care = actor.is_system or actor.has(Role.CLINICIAN, Role.STAFF, Role.MANAGER)
+    """The care team, once the visit should have begun; nobody about somebody they know in private life."""
+    care = patients.can_coordinate(actor, visit.patient_id)
     if not care:
-        return Decision(False, gettext("Only the care team can do this."))
+        return care
     return Decision(
         now >= visit.starts_at and visit.state in AHEAD, gettext("This visit can't be marked as missed now.")
     )
 
 
 def is_clinician_of(actor: Actor, visit: Visit) -> bool:
-    """Whether the actor holds this visit."""
-    return actor.id is not None and actor.id == visit.clinician_id and actor.has(Role.CLINICIAN)
+    """Whether the actor holds this visit. Nobody treats a relative."""
+    mine = actor.id is not None and actor.id == visit.clinician_id and actor.has(Role.CLINICIAN)
+    return mine and visit.patient_id not in actor.relatives
 
 
 def is_of_the_patient(actor: Actor, visit: Visit) -> bool:

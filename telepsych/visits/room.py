@@ -157,7 +157,7 @@ def configuration(work: Work, visit_id: UUID, origin_host: str) -> Configuration
         raise Refused(no_media_words(settings.practice_phone))
     me = work.actor.id
     assert me is not None  # `may_enter` lets in people only
-    names = service.names_of(work, participants(visit))
+    names = service.names_of(work, participants(work, visit))
     ice = (
         turn.ice_servers(settings.turn_urls, settings.turn_secret, visit.id, me, work.now, visit.ends_at)
         if how is MediaPolicy.RELAY
@@ -173,9 +173,10 @@ def no_media_words(phone: str) -> str:
     }
 
 
-def participants(visit: Visit) -> list[UUID]:
-    """The clinician, and everybody who was let in."""
-    return [visit.clinician_id, *(UUID(person) for person in visit.admitted)]
+def participants(work: Work, visit: Visit) -> list[UUID]:
+    """The clinician, and everybody who was let in and whose tie to the patient holds now."""
+    tied = service.people_of(work, visit)
+    return [visit.clinician_id, *(person for person in map(UUID, visit.admitted) if person in tied)]
 
 
 def beat(work: Work, visit_id: UUID, figures: Mapping[str, Any]) -> Visit:

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from telepsych.core.actor import Compartment
+from telepsych.core.actor import Compartment, Relation
 from telepsych.core.errors import Conflict, Refused
 from telepsych.core.ids import parse_id
 from telepsych.core.words import gettext
@@ -29,7 +29,8 @@ CLINICIAN = CARE[0]
 def mine() -> ResponseReturnValue:
     """One's own visits, or those of the people one represents."""
     with begin(writes=False) as work:
-        own = [tie.patient_id for tie in work.actor.ties if Compartment.GENERAL in tie.compartments]
+        ties = [tie for tie in work.actor.ties if tie.relation is not Relation.BREAK_GLASS]
+        own = [tie.patient_id for tie in ties if Compartment.GENERAL in tie.compartments]
         work.asked = True
         groups = [_visits_of(work, patient_id, named=len(own) > 1) for patient_id in dict.fromkeys(own)]
     return render_template("visits/list.html", groups=groups)

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
-
 from telepsych.accounts import service as accounts
 from telepsych.appropriateness import service as appropriateness
 from telepsych.appropriateness.content import Moment
@@ -37,9 +35,9 @@ FORMS_UNDER_18 = ("asq",)
 def book(work: Work, appointment_id: UUID, patient_id: UUID, clinician_id: UUID, starts_at: int, minutes: int) -> Visit:
     """Make the visit of an appointment, with everything there is to do before it. Once for each appointment."""
     work.require(policy.may_book(work.actor))
+    patient = patients.open_patient(work, patient_id)
     if there := _of_appointment(work, appointment_id):
         return there
-    patient = patients.open_patient(work, patient_id)
     visit = Visit(
         appointment_id=appointment_id,
         patient_id=patient.id,
@@ -76,7 +74,8 @@ def _prepare(work: Work, visit: Visit, age: int) -> None:
 
 
 def _of_appointment(work: Work, appointment_id: UUID) -> Visit | None:
-    return work.session.scalar(select(Visit).where(Visit.appointment_id == appointment_id))
+    theirs = policy.visits_of(work.actor, work.now).where(Visit.appointment_id == appointment_id)
+    return work.session.scalar(theirs)
 
 
 # Reading

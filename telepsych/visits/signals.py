@@ -69,7 +69,7 @@ def present(work: Work, visit: Visit) -> dict[UUID, list[str]]:
             or_(VisitPresence.at >= work.now - FRESH, VisitParticipant.heard_at >= work.now - SILENCE),
         )
     )
-    allowed = set(room.participants(visit))
+    allowed = set(room.participants(work, visit))
     found: dict[UUID, list[str]] = {}
     for row in work.session.scalars(alive.order_by(VisitPresence.at, VisitPresence.id)):
         if row.person_id in allowed:
@@ -83,7 +83,7 @@ def sockets_of(work: Work, visit_id: UUID, to: UUID) -> list[str]:
     Raises `Refused` unless the actor may be in the room, `NotFound` for somebody who has no part in the visit.
     """
     visit = room.enter(work, visit_id)
-    if to == work.actor.id or to not in room.participants(visit):
+    if to == work.actor.id or to not in room.participants(work, visit):
         raise NotFound(gettext("This person is not in your visit."))
     return present(work, visit).get(to, [])
 
@@ -145,4 +145,4 @@ def forget(work: Work) -> None:
 
 def _tell(work: Work, visit: Visit, newcomer: UUID | None = None) -> None:
     ids: dict[str, UUID] = {"visit": visit.id, **({"newcomer": newcomer} if newcomer else {})}
-    work.announce(room.participants(visit), PRESENCE_NEWS, **ids)
+    work.announce(room.participants(work, visit), PRESENCE_NEWS, **ids)

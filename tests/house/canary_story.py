@@ -18,7 +18,16 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from support.cast import Cast, Client, Member
 
 from house.canary import Board, Typist, forms_in
-from telepsych.accounts import passwords, sign_in
+from house.canary_doors import doors_that_take_no_text
+from house.canary_oversight import (
+    a_record_is_opened_in_an_emergency,
+    an_old_record_is_decided_about,
+    the_compliance_officer_works,
+)
+from house.canary_people import a_new_way_in_is_given_and_a_device_named, people_are_looked_after
+from house.canary_relations import a_proxy_is_entered, a_supporter_is_asked_for, teams_are_looked_after
+from house.canary_signing_in import ways_in_are_changed
+from telepsych.accounts import factors, passwords
 from telepsych.accounts import service as accounts
 from telepsych.core.actor import Role
 from telepsych.core.clock import HOUR, MINUTE, SECOND
@@ -144,39 +153,29 @@ def an_invitation_is_taken_up(story: Story) -> None:
     guest.keep_secret("the session token of somebody new")
 
 
-def a_proxy_is_entered(story: Story) -> None:
-    manager, place = story.typist(story.cast.manager), f"/patients/{story.patient.record}/proxies"
-    manager.spoil(f"{place}/new")
-    email = f"{story.canary('proxy email')}@example.org"
-    manager.send(f"{place}/new", email=email, authority="supporter", **story.all("proxy", "name", "phone", "document"))
-    page = manager.get(place)
-    actions = [form.action for form in forms_in(page, place)]
-    extra = {"unasked": story.canary("proxy unasked")}
-    manager.send(next(one for one in actions if one.endswith("/invitation")), 200, **extra)
-    manager.send(next(one for one in actions if one.endswith("/suspension")), **extra)
-
-
 def staff_sign_in(story: Story) -> None:
-    """A password, then an authenticator whose seed is a canary; wrong ones of each before."""
+    """A password, then an authenticator; wrong ones of each before."""
     email, password = f"{story.canary('staff email')}@example.org", story.canary("staff password")
     hashed = passwords.hash_password(story.practice.vault, password)
     with story.cast.system() as work:
         row = accounts.add_person(work, name="Linden Example", roles={Role.STAFF}, email=email)
         work.session.flush()
-        sign_in.set_password(work, row, hashed)
-    someone, seed = story.stranger(), (story.canary("seed") + "a" * 32)[:32].upper()
+        factors.set_password(work, row, hashed)
+    someone = story.stranger()
     someone.spoil("/sign-in")
     someone.send("/sign-in", 422, email=email, password=story.canary("wrong password"))
     someone.send("/sign-in", 302, email=email, password=password)
     someone = signed_in_half(someone, "/sign-in/authenticator")
     someone.spoil("/sign-in/authenticator")
     someone.keep_secret("the token of a half-finished sign-in")
-    someone.send("/sign-in/authenticator", 302, seed=seed, code=code_now(story, seed))
+    seed = someone.get("/sign-in/authenticator").split('data-role="seed">')[1].split("<")[0]
+    someone.send("/sign-in/authenticator", 302, unasked=story.canary("unasked"), code=code_now(story, seed))
     story.pass_time(90 * SECOND)
     someone = story.stranger()
     someone.send("/sign-in", 302, email=email, password=password)
     someone = signed_in_half(someone, "/sign-in/code")
     someone.spoil("/sign-in/code")
+    someone.send("/sign-in/recovery", 422, line=story.canary("no line"))
     someone.send("/sign-in/code", 302, code=code_now(story, seed))
     someone.keep_secret("the session token of staff")
 
@@ -402,6 +401,8 @@ ACTS = (
     people_of_the_practice,
     an_invitation_is_taken_up,
     a_proxy_is_entered,
+    a_supporter_is_asked_for,
+    teams_are_looked_after,
     staff_sign_in,
     medicines_are_listed,
     the_chart_is_filled_in,
@@ -411,9 +412,16 @@ ACTS = (
     letters_are_written,
     the_inbox_is_worked_through,
     drafts_are_kept,
+    ways_in_are_changed,
+    people_are_looked_after,
+    a_new_way_in_is_given_and_a_device_named,
     they_meet,
     everything_is_looked_at,
     the_clockwork_runs,
+    a_record_is_opened_in_an_emergency,
+    the_compliance_officer_works,
+    an_old_record_is_decided_about,
+    doors_that_take_no_text,
 )
 
 

@@ -30,10 +30,10 @@ class Member:
     person_id: UUID
     patient_id: UUID | None = None
 
-    def actor(self) -> Actor:
-        """The member as an actor, as of now."""
+    def actor(self, *, fresh: bool = False) -> Actor:
+        """The member as an actor, as of now; `fresh` when they have just shown a factor."""
         with self.practice.begin(command("test"), writes=False, public="test") as work:
-            return patients.actor_for(work, self.person_id)
+            return patients.actor_for(work, self.person_id, factor_at=work.now if fresh else None)
 
     @property
     def record(self) -> UUID:
@@ -55,11 +55,12 @@ class Cast:
     staff: Member
     manager: Member
     stranger: Member
+    compliance: Member
     team_id: UUID
 
-    def begin(self, who: Member, *, writes: bool = True) -> AbstractContextManager[Work]:
-        """A unit of work of one of them."""
-        return self.practice.begin(who.actor(), writes=writes)
+    def begin(self, who: Member, *, writes: bool = True, fresh: bool = False) -> AbstractContextManager[Work]:
+        """A unit of work of one of them; `fresh` when they have just shown a factor."""
+        return self.practice.begin(who.actor(fresh=fresh), writes=writes)
 
     def system(self, *, writes: bool = True) -> AbstractContextManager[Work]:
         """A unit of work of the practice's own clockwork."""
@@ -73,7 +74,7 @@ class Cast:
 
     def everybody(self) -> Iterator[Member]:
         yield from (self.patient, self.other_patient, self.adolescent, self.guardian)
-        yield from (self.clinician, self.staff, self.manager, self.stranger)
+        yield from (self.clinician, self.staff, self.manager, self.stranger, self.compliance)
 
 
 def assemble(practice: Practice) -> Cast:
@@ -104,6 +105,7 @@ def assemble(practice: Practice) -> Cast:
             guardian.person_id,
             Authority.PARENT,
             document="Birth certificate seen",
+            identity="Photo ID seen",
             compartments=frozenset({Compartment.GENERAL}),
         )
         return Cast(
@@ -116,6 +118,7 @@ def assemble(practice: Practice) -> Cast:
             staff=person("Ash Example", Role.STAFF, team.id, "nurse"),
             manager=person("Hazel Example", Role.MANAGER, team.id),
             stranger=person("Dr. Fern Stranger", Role.CLINICIAN, other_team.id, "psychiatrist"),
+            compliance=person("Yarrow Example", Role.COMPLIANCE),
             team_id=team.id,
         )
 

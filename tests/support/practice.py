@@ -1,12 +1,10 @@
 """Building a practice for a test."""
 
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from support.limits import FASTER_THAN_PEOPLE
 from telepsych.app import introduce
 from telepsych.core.clock import Clock
 from telepsych.core.database import Base, WriteLock, open_engine
@@ -15,22 +13,11 @@ from telepsych.core.work import Practice
 from telepsych.crypto import keyring
 from telepsych.crypto.keystore import KeystoreBase
 from telepsych.crypto.vault import open_vault
+from telepsych.migrations import chains, load_models
 from telepsych.web.bus import bus_for
 
 TUESDAY_MORNING = 1_795_532_400_000_000
 """Tuesday, November 24, 2026, 10:00 in New Haven."""
-ROOMS = (
-    *("web", "audit", "accounts", "patients", "notifications", "triage", "scheduling", "medications"),
-    *("questionnaires", "messaging", "appropriateness", "visits"),
-)
-
-
-@cache
-def load_models() -> None:
-    """Make every room's tables known."""
-    for room in ROOMS:
-        if find_spec(f"telepsych.{room}") and find_spec(f"telepsych.{room}.models"):
-            import_module(f"telepsych.{room}.models")
 
 
 def create_tables(records: str, keystore: str) -> None:
@@ -54,7 +41,7 @@ def settle(engine: Engine) -> None:
 
 def build_practice(data: Path, records: str, keystore: str, clock: Clock) -> Practice:
     """A practice on these databases, with a keyring of its own and every room introduced."""
-    settings = Settings(data=data, records_url=records, keystore_url=keystore)
+    settings = Settings(data=data, records_url=records, keystore_url=keystore, **FASTER_THAN_PEOPLE)
     if not settings.keyring_file.exists():
         keyring.create(settings.keyring_file)
     engine = open_engine(settings.records, settings.write_wait)
@@ -62,3 +49,12 @@ def build_practice(data: Path, records: str, keystore: str, clock: Clock) -> Pra
     practice = Practice(settings, engine, open_vault(settings), clock, bus_for(engine), lock)
     introduce(practice)
     return practice
+
+
+def mark_head(practice: Practice) -> None:
+    """Say in the chains' own tables that the databases are at their newest revision: `create_tables` goes past them."""
+    for chain in chains():
+        engine = practice.records if chain.name == "records" else practice.vault.keystore
+        with engine.execution_options(telepsych_writes=True).begin() as connection:
+            connection.exec_driver_sql(f"CREATE TABLE {chain.table} (version_num VARCHAR(32) NOT NULL)")
+            connection.exec_driver_sql(f"INSERT INTO {chain.table} VALUES ('{chain.head}')")

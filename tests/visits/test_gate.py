@@ -78,7 +78,7 @@ def test_a_tie_that_ends_closes_the_door_in_the_visit(cast: Cast, book_for: Call
     booked.go_to_start()
     booked.arrive(cast.guardian)
     booked.admit()
-    with cast.begin(cast.staff) as work:
+    with cast.begin(cast.staff, fresh=True) as work:
         patients.suspend_proxy(work, work.session.scalars(select(Proxy.id)).one())
     refused(cast, booked, cast.guardian)
 
