@@ -27,7 +27,7 @@ class FileAnchor:
     def notes(self, kept: Sequence[tuple[str, bytes | None]], origin: str) -> Iterator[str]:
         """The notes in the file. A line that was cut short by a full disk is passed over."""
         try:
-            lines = Path(self.place).read_text(encoding="utf-8").splitlines()
+            lines = Path(self.place).read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             if kept:
                 raise AnchorFailed("its file is gone") from None

@@ -41,7 +41,7 @@ def leaf_of(entry: dict[str, Any]) -> bytes:
 
 def bound(index: int, row_id: UUID, leaf: bytes) -> bytes:
     """What a leaf's own HMAC covers."""
-    return index.to_bytes(8, "big") + row_id.bytes + leaf
+    return index.to_bytes(8, "big", signed=True) + row_id.bytes + leaf
 
 
 def _plain(value: Any) -> Any:

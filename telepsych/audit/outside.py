@@ -1,7 +1,9 @@
 """Speaking to somebody outside over HTTP, briefly and with little trust in the answer."""
 
+import http.client
 import urllib.error
 import urllib.request
+from typing import Any
 from urllib.parse import urlsplit
 
 PATIENCE = 10.0
@@ -25,9 +27,14 @@ def ask(address: str, body: bytes | None = None, kind: str = "text/plain; charse
     headers = {"Content-Type": kind} if body is not None else {}
     request = urllib.request.Request(address, data=body, headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
-            return int(answer.status), answer.read(LONGEST)
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read(LONGEST)
-    except (OSError, ValueError) as problem:
+        with _answer(request) as answer:
+            return int(answer.status or 0), answer.read(LONGEST)
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         raise AnchorFailed(f"it does not answer ({type(problem).__name__})", is_absence=True) from problem
+
+
+def _answer(request: urllib.request.Request) -> Any:
+    try:
+        return urllib.request.urlopen(request, timeout=PATIENCE)  # noqa: S310
+    except urllib.error.HTTPError as refused:
+        return refused  # an answer all the same

@@ -2,8 +2,8 @@
 
 Each batch is one transaction: leaves, completed nodes and a signed checkpoint appear together or not at all, so a
 sequencer that is killed leaves nothing half done. Which rows still wait is asked of the tables themselves (rows without
-a leaf), never remembered as a position: a row that commits late, or with an early time, is found all the same. Recent
-rows are looked at every round; a slow walk over all older ones never ends.
+a leaf), never remembered as a position: a row that commits late, or with an early time, is found all the same. Rows
+since about the last checkpoint are looked at every round; a slow walk over all older ones never ends.
 """
 
 import logging
@@ -31,7 +31,7 @@ BATCH = 500
 AHEAD = 10 * BATCH
 """Waiting rows read at a time."""
 RECENT = MINUTE
-"""Rows younger than this are looked at every round; transactions end within seconds."""
+"""Rows from so long before the last checkpoint on are looked at every round; transactions end within seconds."""
 WALK = 2_000
 """Older rows looked at in a round."""
 ADVISORY_LOCK = 0x7E1EA0D1
@@ -77,7 +77,7 @@ class Sequencer:
         return size, [(row.id, leaf_of(entry_of(row))) for row in found.values() if row.id not in self._forged]
 
     def _candidates(self, session: Session, now: int) -> list[Row[Any]]:
-        """The older rows of this round's stretch of the walk, then the recent ones, each in order of time."""
+        """The rows of this round's stretch of the walk, then the recent ones, each in order of time."""
         stretch = session.execute(_after(select(ROWS.c.at, ROWS.c.id), self._walked).limit(WALK)).all()
         found: list[Row[Any]] = []
         if stretch:
@@ -87,7 +87,9 @@ class Sequencer:
             self._walked = last
         if len(stretch) < WALK:
             self._walked = None
-        recent = _unplaced().where(ROWS.c.at >= now - RECENT).limit(AHEAD + len(self._forged))
+        signed = checkpoints.newest(session)
+        since = min(now, signed.at) - RECENT if signed else 0  # however long no sequencer ran
+        recent = _unplaced().where(ROWS.c.at >= since).limit(AHEAD + len(self._forged))
         found.extend(session.execute(recent))
         return found
 

@@ -1,10 +1,12 @@
 """The second stream: a line for each entry, written beside the database, so that entries that were suppressed show.
 
 A line holds the entry's id, its time and its leaf hash, and nothing that says anything about a person. It is written
-after the commit: a line without its row means that the row was taken away.
+after the commit: a line without its row means that the row was taken away. By then the act is done, so a stream that
+takes nothing is logged and fails nobody.
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ from telepsych.audit.entries import entry_of, leaf_of
 from telepsych.audit.models import AuditRow
 from telepsych.core.work import Work
 
+log = logging.getLogger("telepsych.audit")
 STDOUT = "stdout"
 
 
@@ -38,7 +41,10 @@ def say_after_commit(work: Work, rows: Sequence[AuditRow]) -> None:
     lines = "".join(f"{_line(row)}\n" for row in rows).encode()
 
     def write(_session: Session) -> None:
-        _append(place, lines)
+        try:
+            _append(place, lines)
+        except OSError as problem:
+            log.error("the second stream takes nothing (%s)", type(problem).__name__)
 
     event.listen(work.session, "after_commit", write, once=True)
 
@@ -65,6 +71,7 @@ def _append(place: str, lines: bytes) -> None:
         return
     handle = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(handle, lines)
+        while lines:
+            lines = lines[os.write(handle, lines) :]
     finally:
         os.close(handle)

@@ -50,6 +50,9 @@ class Process:
     def people_here(self, people: Collection[UUID]) -> frozenset[UUID]:
         return frozenset()
 
+    def may_speak(self, caller: live.Caller) -> bool:
+        return True
+
     def actor_now(self, caller: live.Caller) -> Actor:
         return caller.actor
 
