@@ -65,7 +65,13 @@ def remember_device(response: Response) -> Response:
         return response
     if kept:
         response.set_cookie(
-            _cookie_name(), kept, max_age=KEPT, httponly=True, samesite="Lax", secure=_is_secure(), path="/"
+            _cookie_name(),
+            kept,
+            max_age=KEPT,
+            httponly=True,
+            samesite="Lax",
+            secure=practice.settings.is_https,
+            path="/",
         )
     return response
 
@@ -83,9 +89,5 @@ def _me() -> UUID:
     return person
 
 
-def _is_secure() -> bool:
-    return practice.settings.origin.startswith("https://")
-
-
 def _cookie_name() -> str:
-    return "__Host-telepsych-device" if _is_secure() else "telepsych-device"
+    return "__Host-telepsych-device" if practice.settings.is_https else "telepsych-device"

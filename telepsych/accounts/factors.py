@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from telepsych.accounts import passkeys, policy, service, sheets, totp
 from telepsych.accounts.models import Factor, FactorKind, Person
@@ -93,6 +93,19 @@ def has_factor(work: Work, person_id: UUID, *kinds: FactorKind) -> bool:
         Factor.ended_at.is_(None),
     )
     return work.session.scalar(mine.limit(1)) is not None
+
+
+def owes_second(work: Work, person_id: UUID) -> bool:
+    """Whether a person used a line of their recovery sheet and has set nothing up since: then a password is not enough.
+
+    A new password counts: somebody without one gets it from the practice, which has made sure of them.
+    """
+    used = select(func.max(Factor.used_at)).where(Factor.person_id == person_id, Factor.kind == FactorKind.RECOVERY)
+    at = work.session.scalar(used)
+    if at is None:
+        return False
+    since = Factor.person_id == person_id, Factor.kind != FactorKind.RECOVERY, Factor.confirmed_at >= at
+    return work.session.scalar(select(Factor.id).where(*since).limit(1)) is None
 
 
 def is_workforce(work: Work, person_id: UUID) -> bool:

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from telepsych.accounts import factors, passwords, policy, service, sign_in
-from telepsych.accounts.models import Invitation, Person
+from telepsych.accounts.models import FactorKind, Invitation, Person
 from telepsych.accounts.sign_in import SignedIn
 from telepsych.audit import service as audit
 from telepsych.core.actor import WORKFORCE, Actor
 from telepsych.core.clock import HOUR
-from telepsych.core.errors import Invalid
+from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.words import gettext
 from telepsych.core.work import Practice, Work
 from telepsych.web.sessions import hash_of
@@ -35,7 +35,9 @@ class Invited:
 def invite(work: Work, person_id: UUID) -> str:
     """Invite a person the practice knows. Returns the token, which is not kept; earlier invitations end.
 
-    Wakes `invitation.made`.
+    Whoever has a way in already gets another through `recovery` alone, where somebody makes sure of them and the old
+    ways end: else an invitation would be a way around their password. Raises `Conflict` then, `Invalid` without an
+    address. Wakes `invitation.made`.
     """
     work.require(policy.can_invite(work.actor))
     person = work.one(select(Person).where(Person.id == person_id, Person.left_at.is_(None)))
@@ -44,6 +46,9 @@ def invite(work: Work, person_id: UUID) -> str:
     if service.roles_of(work, person_id) & WORKFORCE:
         work.require(policy.can_manage_people(work.actor))
         work.require_fresh()
+    if not work.actor.is_system and factors.has_factor(work, person_id, FactorKind.PASSWORD, FactorKind.PASSKEY):
+        sentence = gettext("They sign in already. If they can't any more, make sure of them and use “A new way in”.")
+        raise Conflict(sentence)
     end_open(work, person_id)
     token = secrets.token_urlsafe(32)
     row = Invitation(
@@ -109,8 +114,8 @@ def _open(work: Work, token: str) -> Invitation:
 
 
 def _use(work: Work, row: Invitation) -> None:
-    once = update(Invitation).where(Invitation.id == row.id, Invitation.used_at.is_(None)).values(used_at=work.now)
-    if not work.changed(once):
+    still = Invitation.id == row.id, Invitation.used_at.is_(None), Invitation.ended_at.is_(None)
+    if not work.changed(update(Invitation).where(*still).values(used_at=work.now)):
         raise Invalid(gettext("This invitation was used already. If that was you, please sign in."))
 
 

@@ -15,7 +15,7 @@ from telepsych.accounts.passkeys import Browser
 from telepsych.audit import service as audit
 from telepsych.audit.models import Outcome
 from telepsych.core.actor import Actor, Decision
-from telepsych.core.errors import Invalid
+from telepsych.core.errors import Invalid, SignInNeeded
 from telepsych.core.words import gettext
 from telepsych.core.work import Practice, Work
 from telepsych.crypto.scopes import NOBODY, practice_scope
@@ -183,7 +183,8 @@ def needs_setting_up(work: Work, person_id: UUID) -> bool:
 def _start(work: Work, person: Person, device: str) -> SignedIn:
     """In for a patient without an authenticator; else half in. A patient's passkey is another way, no second step."""
     workforce = factors.is_workforce(work, person.id)
-    if not workforce and not factors.has_factor(work, person.id, FactorKind.TOTP):
+    needs_second = workforce or factors.has_factor(work, person.id, FactorKind.TOTP)
+    if not needs_second and not factors.owes_second(work, person.id):
         return _full(work, person, device)
     audit.record(work, "sign-in.password-right", f"person:{person.id}", purpose="operations")
     step = Next.AUTHENTICATOR if needs_setting_up(work, person.id) else Next.CODE
@@ -204,7 +205,8 @@ def _full(work: Work, person: Person, device: str, step: Next = Next.HOME) -> Si
 
 
 def _finish(work: Work, row: SignInSession, device: str, step: Next = Next.HOME) -> SignedIn:
-    sessions.end(work, row.id)
+    if not sessions.end(work, row.id):  # ended meanwhile, such as by a change of the password
+        raise SignInNeeded
     return _full(work, work.session.get_one(Person, row.person_id), device, step)
 
 

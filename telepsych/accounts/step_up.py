@@ -74,7 +74,8 @@ def with_password(practice: Practice, actor: Actor, password: str, code: str, *,
 
 def _renew(work: Work) -> str:
     work.require(Decision(work.actor.session_id is not None))
-    row = work.session.get_one(SignInSession, work.actor.session_id)
+    mine = work.actor.session_id  # under its lock: whoever ends it at this moment is not overtaken
+    row = work.session.get_one(SignInSession, mine, with_for_update=True, populate_existing=True)
     person = work.session.get_one(Person, row.person_id)
     if sessions.standing(row, person.epoch, work.now, work.practice.settings) is not Standing.OPEN:
         raise SignInNeeded

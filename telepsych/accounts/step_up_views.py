@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from telepsych.accounts import step_up
 from telepsych.accounts.browsers import browser, own_path
 from telepsych.core.errors import Invalid, StepUpNeeded, TooMany
+from telepsych.web import kept_forms
 from telepsych.web.addresses import address
 from telepsych.web.doors import begin, practice, set_cookie, signed_in, visitor
 
@@ -62,20 +63,14 @@ def _page(*, target: str = "", way: str = "", error: Invalid | TooMany | None = 
         has_passkeys, asks_code = step_up.ways(work)
     return render_template(
         "accounts/step_up.html",
-        kept=_kept() if target else [],
+        kept=kept_forms.fields(besides=OURS) if target else [],
         target=target,
         next=way,
         error=error,
         has_passkeys=has_passkeys and browser().site is not None,
         asks_code=asks_code,
-        lost_files=bool(request.files),
+        lost_files=kept_forms.lost_files(),
     )
-
-
-def _kept() -> list[tuple[str, str]]:
-    """The fields of the form that is sent on, in their order."""
-    fields = request.form.items(multi=True)
-    return [(name, text) for name, text in fields if name != "csrf_token" and not name.startswith(OURS)]
 
 
 def _ours(name: str) -> str:

@@ -3,6 +3,7 @@
 Anything raised outside this family is a defect: it is logged under a reference and shown as an apology.
 """
 
+import traceback
 from typing import ClassVar
 
 from telepsych.core.words import gettext
@@ -134,3 +135,10 @@ class Misconfigured(TelepsychError):
     """Settings, keys or content are not usable; the program does not start."""
 
     kind = "misconfigured"
+
+
+def kind_and_place(error: BaseException) -> str:
+    """An error's type and the line that raised it, never what it says: that may quote what somebody typed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__} at {where}"

@@ -114,6 +114,11 @@ class Settings(BaseModel):
         return ZoneInfo(self.zone)
 
     @property
+    def is_https(self) -> bool:
+        """Whether people reach the practice over TLS: cookies are bound to that then."""
+        return self.origin.startswith("https://")
+
+    @property
     def records(self) -> str:
         return self.records_url or f"sqlite:///{self.data / 'records' / 'records.sqlite'}"
 

@@ -45,6 +45,7 @@ class AwsKms(RemoteProvider):
         self._region = region
         self._endpoint = endpoint
         self._client: tuple[int, Any] = (0, None)
+        self._made: set[str] = set()
 
     def _wrap(self, root_id: str, data_key: bytes, context: bytes) -> bytes:
         answer = self._call("encrypt", KeyId=root_id, Plaintext=data_key, EncryptionContext={CONTEXT: context.hex()})
@@ -61,6 +62,7 @@ class AwsKms(RemoteProvider):
         wanted = existing or (self._first if is_first else "")
         if not wanted:
             answer = self._call("create_key", Description="Telepsych root key", KeySpec="SYMMETRIC_DEFAULT")
+            self._made.add(answer["KeyMetadata"]["KeyId"])
             return str(answer["KeyMetadata"]["KeyId"])
         try:
             found = self._call("describe_key", KeyId=wanted)["KeyMetadata"]
@@ -71,7 +73,8 @@ class AwsKms(RemoteProvider):
         return str(found["KeyId"])
 
     def _discard(self, root_id: str) -> None:
-        self._apply(root_id, KeyState.DESTROYED)
+        if root_id in self._made:  # a key that the operator has made is not ours to throw away
+            self._apply(root_id, KeyState.DESTROYED)
 
     def _apply(self, root_id: str, state: KeyState) -> None:
         try:

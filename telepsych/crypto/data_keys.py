@@ -5,7 +5,6 @@ and an outcome row. Whatever makes known keys stale moves the epoch, by which pr
 """
 
 import secrets
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, Select, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
+from telepsych.core.clock import machine_time
 from telepsych.core.ids import new_id
 from telepsych.crypto import recovery_wraps
 from telepsych.crypto.envelope import CannotOpen
@@ -115,7 +115,7 @@ def finish(keystore: Engine, act: str, key_ids: Sequence[UUID], outcome: str = D
 def note(keystore: Engine, act: str, outcome: str, root_id: str = "") -> None:
     """Leave an event about a root key, or about no key in particular."""
     with writing(keystore) as session:
-        session.add(KeyEvent(id=new_id(), at=_now(), act=act, outcome=outcome, root_id=root_id or None))
+        session.add(KeyEvent(id=new_id(), at=machine_time(), act=act, outcome=outcome, root_id=root_id or None))
 
 
 def destroy(vault: "Vault", scope: Scope, act: str = "shred") -> tuple[UUID, ...]:
@@ -151,14 +151,14 @@ class _Made:
     def add_to(self, session: Session) -> None:
         session.add(self.row)
         session.flush()
-        session.add_all((self.wrap, *recovery_wraps.of_new_key(session, self.row.id, self.data_key, _now())))
+        session.add_all((self.wrap, *recovery_wraps.of_new_key(session, self.row.id, self.data_key, machine_time())))
 
     def __repr__(self) -> str:
         return f"<_Made {self.row.id}>"
 
 
 def _wrapped_key(provider: KeyProvider, scope: Scope, generation: int) -> _Made:
-    key_id, data_key, now = new_id(), secrets.token_bytes(32), _now()
+    key_id, data_key, now = new_id(), secrets.token_bytes(32), machine_time()
     root_id, wrapped = provider.wrap(data_key, wrap_context(key_id))
     row = DataKey(
         id=key_id,
@@ -213,7 +213,7 @@ def _drop(session: Session, key_ids: Sequence[UUID]) -> None:
     options = {"synchronize_session": False}
     session.execute(select(DataKey.id).where(DataKey.id.in_(key_ids)).with_for_update())
     session.execute(delete(KeyWrap).where(KeyWrap.data_key_id.in_(key_ids)), execution_options=options)
-    gone = update(DataKey).where(DataKey.id.in_(key_ids)).values(destroyed_at=_now())
+    gone = update(DataKey).where(DataKey.id.in_(key_ids)).values(destroyed_at=machine_time())
     session.execute(gone, execution_options=options)
     move_epoch(session)
 
@@ -239,8 +239,4 @@ def _scrub(keystore: Engine) -> None:
 
 
 def _event(act: str, outcome: str, key_id: UUID) -> KeyEvent:
-    return KeyEvent(id=new_id(), at=_now(), data_key_id=key_id, act=act, outcome=outcome)
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
+    return KeyEvent(id=new_id(), at=machine_time(), data_key_id=key_id, act=act, outcome=outcome)

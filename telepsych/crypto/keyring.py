@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from telepsych.core.clock import machine_time
 from telepsych.core.errors import Conflict, Misconfigured
 from telepsych.crypto.envelope import CannotOpen
 from telepsych.crypto.provider import OPENS, KeyState, RootKey, hkdf, in_order, may_become
@@ -150,7 +150,7 @@ def create(path: Path, derivation: bytes = b"") -> None:
     except FileExistsError:
         raise Misconfigured(f"{path} is there already and is not overwritten.") from None
     _write(handle, file)
-    _settle(path.parent)
+    settle(path.parent)
 
 
 def load(path: Path, apart_from: Sequence[Path] = ()) -> Keyring:
@@ -230,7 +230,7 @@ def _replace(path: Path, file: _File) -> None:
         raise Misconfigured(f"{path} cannot be replaced by this user ({problem.strerror}).") from None
     _write(handle, file)
     os.replace(new, path)
-    _settle(path.parent)
+    settle(path.parent)
 
 
 def _write(handle: int, file: _File) -> None:
@@ -240,7 +240,7 @@ def _write(handle: int, file: _File) -> None:
         os.fsync(out.fileno())
 
 
-def _settle(folder: Path) -> None:
+def settle(folder: Path) -> None:
     """Make sure that the folder remembers a new name after a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -260,7 +260,7 @@ def _new_key() -> _Key:
     return _Key(
         id=secrets.token_hex(8),
         state=KeyState.PRIMARY,
-        created_at=time.time_ns() // 1000,
+        created_at=machine_time(),
         material=_b64(secrets.token_bytes(32)),
     )
 

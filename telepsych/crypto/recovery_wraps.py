@@ -5,16 +5,16 @@ two shares, `recover` makes a new keyring out of these copies: the day the keyri
 """
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, delete, func, select
+from sqlalchemy import Engine, Exists, Select, delete, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from telepsych.core.clock import machine_time
 from telepsych.core.errors import Invalid, Misconfigured
 from telepsych.core.ids import new_id
 from telepsych.crypto import keyring
@@ -61,9 +61,10 @@ def of_new_key(session: Session, key_id: UUID, data_key: bytes, now: int) -> lis
 def install(vault: "Vault", public: bytes) -> None:
     """Put a recovery key in force: keep its public half with a sealed copy of the derivation secret, then back-fill.
 
-    Copies for an earlier recovery key are removed at the end: its shares open nothing made from then on.
+    Copies for an earlier recovery key are removed at the end, but for those of data keys that got no new one: nothing
+    else may open these any more. The earlier shares open nothing made from then on.
     """
-    now = _now()
+    now = machine_time()
     derivation = seal_to(public, vault.provider.derivation, DERIVATION)
     name = recovery_id(public)
     with writing(vault.keystore) as session:
@@ -71,7 +72,10 @@ def install(vault: "Vault", public: bytes) -> None:
         session.add(KeyEvent(id=new_id(), at=now, act="recovery-key", outcome="done"))
     back_fill(vault)
     with writing(vault.keystore) as session:
-        session.execute(delete(KeyWrap).where(KeyWrap.recipient == RECIPIENT, KeyWrap.recipient_id != name))
+        new = aliased(KeyWrap)
+        copied = select(new.data_key_id).where(new.recipient == RECIPIENT, new.recipient_id == name)
+        old = delete(KeyWrap).where(KeyWrap.recipient == RECIPIENT, KeyWrap.recipient_id != name)
+        session.execute(old.where(KeyWrap.data_key_id.in_(copied)), execution_options={"synchronize_session": False})
         session.execute(delete(RecoveryPublic).where(RecoveryPublic.name != name))
 
 
@@ -160,15 +164,17 @@ def _kept() -> Select[UUID]:
 
 
 def _without_copy(name: str) -> Select[UUID]:
-    copied = select(KeyWrap.data_key_id).where(KeyWrap.recipient == RECIPIENT, KeyWrap.recipient_id == name)
-    return _kept().where(DataKey.id.not_in(copied))
+    return _kept().where(~_is_wrapped(RECIPIENT, name))
 
 
 def _not_wrapped_by(ring: keyring.Keyring) -> Select[UUID]:
-    wrapped = select(KeyWrap.data_key_id).where(
-        KeyWrap.recipient == "root", KeyWrap.recipient_id == ring.status()[0].id
-    )
-    return _kept().where(DataKey.id.not_in(wrapped))
+    return _kept().where(~_is_wrapped("root", ring.status()[0].id))
+
+
+def _is_wrapped(recipient: str, name: str) -> Exists:
+    """Whether a data key has a wrap by somebody. (`NOT IN` would be slow on PostgreSQL with many keys.)"""
+    wrap = aliased(KeyWrap)
+    return exists().where(wrap.data_key_id == DataKey.id, wrap.recipient == recipient, wrap.recipient_id == name)
 
 
 def _batches(keystore: Engine, query: Select[UUID]) -> Iterator[Sequence[UUID]]:
@@ -185,7 +191,7 @@ def _batches(keystore: Engine, query: Select[UUID]) -> Iterator[Sequence[UUID]]:
 
 
 def _fill(vault: "Vault", public: RecoveryPublic, batch: Sequence[UUID]) -> int:
-    now = _now()
+    now = machine_time()
     copies = []
     for key_id in batch:
         try:
@@ -199,7 +205,7 @@ def _rewrap(keystore: Engine, key: RecoveryKey, fresh: keyring.Keyring, batch: S
     copies = select(KeyWrap).where(KeyWrap.recipient == RECIPIENT, KeyWrap.recipient_id == key.id)
     with reading(keystore) as session:
         found = session.scalars(copies.where(KeyWrap.data_key_id.in_(batch))).all()
-    now = _now()
+    now = machine_time()
     wraps = []
     for copy in found:
         data_key = key.open(copy.wrapped, _info(copy.data_key_id))
@@ -242,12 +248,9 @@ def _put_in_place(half_made: Path, ring: Path) -> None:
     except FileExistsError:
         raise Misconfigured(f"{ring} has come back meanwhile. Nothing was overwritten.") from None
     half_made.unlink()
+    keyring.settle(ring.parent)
 
 
 def _note(keystore: Engine, act: str, outcome: str) -> None:
     with writing(keystore) as session:
-        session.add(KeyEvent(id=new_id(), at=_now(), act=act, outcome=outcome))
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
+        session.add(KeyEvent(id=new_id(), at=machine_time(), act=act, outcome=outcome))

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from telepsych.core.clock import machine_time
 from telepsych.core.errors import Conflict
 from telepsych.core.ids import new_id
 from telepsych.crypto import data_keys
@@ -128,8 +129,10 @@ def _take_over(session: Session, name: str, instead_of: str) -> None:
             raise Faster
     known = session.scalar(select(RootKeyRow).where(RootKeyRow.name == name))
     if known is None:
-        known = RootKeyRow(id=new_id(), name=name, created_at=time.time_ns() // 1000)
+        known = RootKeyRow(id=new_id(), name=name, created_at=machine_time())
         session.add(known)
+    elif known.state == KeyState.PRIMARY:
+        raise Faster
     elif known.state != KeyState.DECRYPT_ONLY:
         raise Conflict(f"Root key {name} cannot become the primary one.")
     known.state, known.slot = KeyState.PRIMARY.value, SLOT

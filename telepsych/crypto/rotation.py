@@ -138,9 +138,12 @@ def _pass(keystore: Engine, provider: KeyProvider, batch: int) -> tuple[int, int
     changed, unopened, after = 0, 0, UUID(int=0)
     while found := _next(keystore, provider.status()[0].id, after, batch):
         after = found[-1][0]
-        anew = [one for old in found if (one := _wrapped_anew(provider, old))]
+        anew = list[dict[str, object]]()
+        try:
+            anew.extend(one for old in found if (one := _wrapped_anew(provider, old)))
+        finally:  # a provider that fails now and then must not keep a whole batch from ever being done
+            changed += _replace(keystore, anew)
         unopened += len(found) - len(anew)
-        changed += _replace(keystore, anew)
     return changed, unopened
 
 

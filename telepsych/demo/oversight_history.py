@@ -27,10 +27,11 @@ def history(made: "Seed", now: int) -> None:
         work.session.flush()
         accounts.join_team(work, team.id, on_call.id)
         made.people["reed"] = on_call.id
+    name, born = "Rowan Sample", date(1979, 11, 2)
+    with made.act("reed") as work:
+        break_glass.find(work, name=name, birth_date=born)
     with _fresh(made, "reed") as work:
-        break_glass.break_glass(
-            work, name="Rowan Sample", birth_date=date(1979, 11, 2), ground="urgent_care", reason=REASON,
-        )  # fmt: skip
+        break_glass.break_glass(work, name=name, birth_date=born, ground="urgent_care", reason=REASON)
     made.clock.at += 4 * MINUTE
     with made.act("reed") as work:
         patients.facts_of(work, made.records["rowan"])

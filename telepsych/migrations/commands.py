@@ -10,9 +10,8 @@ import click
 
 from telepsych import migrations
 from telepsych.core.errors import Unavailable
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
-
-data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
 
 
 @click.group()
@@ -32,7 +31,7 @@ def upgrade(data: Path | None) -> None:
 
 @db.command()
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@json_option
 def status(data: Path | None, as_json: bool) -> None:
     """Say at which revision each database is."""
     settings = Settings.load(data)

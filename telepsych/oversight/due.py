@@ -45,9 +45,9 @@ class Count:
 def due(work: Work) -> list[Due]:
     """Everything that waits for the actor, the longest overdue before the others."""
     work.require(policy.can_see_counts(work.actor))
-    found = [*_reviews(work), *_weeks(work)]
+    found = [*_reviews(work), *_weeks(work), *_requests(work)]
     if policy.can_oversee(work.actor):
-        found += [*_requests(work), *_rules(work)]
+        found += _rules(work)
     return sorted(found, key=lambda one: one.due_at)
 
 
@@ -125,7 +125,7 @@ def _day(day: date) -> str:
 
 
 def _requests(work: Work) -> Iterator[Due]:
-    found = work.all(policy.requests_of(work.actor, work.now).where(RightsRequest.state.in_(UNSETTLED)))
+    found = work.all(policy.requests_before(work.actor, work.now).where(RightsRequest.state.in_(UNSETTLED)))
     for row in found:
         title, href = rights.label_of(RequestKind(row.kind)), f"/oversight/requests/{row.id}"
         yield Due("request", title, gettext("A patient asked for this"), href, row.due_at, row.due_at < work.now)

@@ -52,10 +52,11 @@ def index() -> ResponseReturnValue:
 def place() -> ResponseReturnValue:
     typed = {name: request.form.get(name, "").strip() for name in ENTRIES}
     try:
-        with begin() as work:
+        with begin() as work:  # of its own: the entry that somebody was looked for stays, whatever comes of it
             patient_id = looks.find_patient(work, typed["name"], _birth_date(typed["birth_date"]))
-            if patient_id is None:
-                raise Invalid(fields={"name": gettext("Nobody here has exactly this name and birth date.")})
+        if patient_id is None:
+            raise Invalid(fields={"name": gettext("Nobody here has exactly this name and birth date.")})
+        with begin() as work:
             holds.place(work, patient_id, matter=typed["matter"], reason=typed["reason"])
     except Invalid as error:
         return _page(typed, error)

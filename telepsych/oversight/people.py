@@ -65,10 +65,13 @@ def passed_on(work: Work) -> PassedOn:
     return PassedOn(officers(work), known)
 
 
-def overseers(work: Work) -> frozenset[UUID]:
-    """Who is told what has to be overseen: the compliance officers, or the managers where there are none."""
+def overseers(work: Work, patient_id: UUID | None = None) -> frozenset[UUID]:
+    """Who is told what has to be overseen: the compliance officers, or the managers where there are none; both when it
+    is about a patient whom an officer knows in private life."""
     found = officers(work)
-    return found or frozenset(work.session.scalars(policy.holders(work.now, Role.MANAGER)))
+    if found and (patient_id is None or patient_id not in passed_on(work).patients):
+        return found
+    return found | frozenset(work.session.scalars(policy.holders(work.now, Role.MANAGER)))
 
 
 def parse_person(work: Work, text: str) -> Named:

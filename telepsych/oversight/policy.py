@@ -96,11 +96,19 @@ def can_see_looks(actor: Actor, patient_id: UUID) -> Decision:
     return Decision(allowed, gettext("Only the patient, or somebody who may act for them, can see this."))
 
 
+def requests_before(actor: Actor, now: int) -> Select[RightsRequest]:
+    """Requests to work on: all for compliance officers; for managers those about whom an officer knows in private."""
+    theirs = and_(RightsRequest.patient_id.not_in(destroyed()), RightsRequest.patient_id.not_in(actor.relatives))
+    if can_oversee(actor):
+        return select(RightsRequest).where(theirs)
+    passed_on = RightsRequest.patient_id.in_(private_to_officers(now))
+    return select(RightsRequest).where(and_(theirs, passed_on) if can_see_counts(actor) else false())
+
+
 def requests_of(actor: Actor, now: int) -> Select[RightsRequest]:
     """Requests about records: all for compliance officers, else those kept where the actor may read."""
     if can_oversee(actor):
-        barred = RightsRequest.patient_id.in_(actor.relatives)
-        return select(RightsRequest).where(RightsRequest.patient_id.not_in(destroyed()), ~barred)
+        return requests_before(actor, now)
     mine = [
         and_(
             RightsRequest.compartment == compartment,

@@ -87,7 +87,7 @@ def start(work: Work, glass: BreakGlass) -> GlassReview:
         due_at=close_of_day(hours, last_day),
     )
     work.add(row)
-    audience = people.overseers(work)
+    audience = people.overseers(work, glass.patient_id)
     notifications.notify(work, audience, "work-item")
     work.announce(audience, "queue:news", review=row.id)
     audit.record(work, "review.opened", f"review:{row.id}", purpose="operations")

@@ -94,7 +94,7 @@ def _keep(work: Work, patient_id: UUID, kind: str, words: str, *, asked: bool) -
         rule={"key": days.key, "value": str(days.days), "source": days.source},
     )
     work.add(row)
-    audience = people.overseers(work)
+    audience = people.overseers(work, patient_id)
     notifications.notify(work, audience, "work-item")
     work.announce(audience, "queue:news", request=row.id)
     audit.record(work, "request.made", f"request:{row.id}", patient_id=patient_id, purpose="operations")
@@ -102,10 +102,10 @@ def _keep(work: Work, patient_id: UUID, kind: str, words: str, *, asked: bool) -
 
 
 def listed(work: Work, *, settled: bool = False) -> list[RequestLine]:
-    """Every request, for compliance officers: the open ones by due date, or the settled ones, the newest first."""
-    work.require(policy.can_oversee(work.actor))
+    """Every request to work on: the open ones by due date, or the settled ones, the newest first."""
+    work.require(policy.can_see_counts(work.actor))
     wanted = RightsRequest.state.in_(UNSETTLED)
-    found = policy.requests_of(work.actor, work.now).where(~wanted if settled else wanted)
+    found = policy.requests_before(work.actor, work.now).where(~wanted if settled else wanted)
     order = RightsRequest.settled_at.desc() if settled else RightsRequest.due_at
     rows = work.all(found.order_by(order).limit(200))
     names = people.patient_names(work, [row.patient_id for row in rows])
@@ -113,9 +113,8 @@ def listed(work: Work, *, settled: bool = False) -> list[RequestLine]:
 
 
 def one(work: Work, request_id: UUID) -> RequestLine:
-    """One request, for compliance officers. Raises `NotFound`."""
-    work.require(policy.can_oversee(work.actor))
-    row = work.one(policy.requests_of(work.actor, work.now).where(RightsRequest.id == request_id))
+    """One request, for those who work on it. Raises `NotFound`."""
+    row = _before(work, request_id)
     return _shown(work, [row], people.patient_names(work, [row.patient_id]))[0]
 
 
@@ -124,6 +123,11 @@ def of_patient(work: Work, patient_id: UUID) -> list[RequestLine]:
     patients.open_patient(work, patient_id)
     rows = work.all(_mine(work, patient_id).order_by(RightsRequest.received_at.desc()))
     return _shown(work, rows, {})
+
+
+def _before(work: Work, request_id: UUID) -> RightsRequest:
+    work.require(policy.can_see_counts(work.actor))
+    return work.one(policy.requests_before(work.actor, work.now).where(RightsRequest.id == request_id))
 
 
 def _mine(work: Work, patient_id: UUID) -> Select[RightsRequest]:
@@ -140,8 +144,7 @@ def withdraw(work: Work, request_id: UUID) -> UUID:
 
 def extend(work: Work, request_id: UUID, reason: str) -> None:
     """Take the one extension the law gives, with its written reason. Raises `Conflict` when it was taken or is late."""
-    work.require(policy.can_oversee(work.actor))
-    row = work.one(policy.requests_of(work.actor, work.now).where(RightsRequest.id == request_id))
+    row = _before(work, request_id)
     if row.state is not RequestState.OPEN:
         raise Conflict(gettext("This can be extended once, while it is open."))
     if row.due_at < work.now:
@@ -157,8 +160,7 @@ def extend(work: Work, request_id: UUID, reason: str) -> None:
 
 def settle(work: Work, request_id: UUID, how: str, outcome: str) -> None:
     """Note that a request is done, or declined with its reason. Raises `Invalid`, `Conflict`."""
-    work.require(policy.can_oversee(work.actor))
-    row = work.one(policy.requests_of(work.actor, work.now).where(RightsRequest.id == request_id))
+    row = _before(work, request_id)
     if how not in (RequestState.DONE, RequestState.DECLINED):
         raise Invalid(fields={"how": gettext("Please choose how it ended.")})
     _written(outcome, "outcome", gettext("Please write what was given or done, or why not."))
@@ -174,7 +176,7 @@ def _settle(work: Work, row: RightsRequest, state: RequestState, outcome: str) -
 
 def _shown(work: Work, rows: list[RightsRequest], names: dict[UUID, str]) -> list[RequestLine]:
     by = accounts.names_of(work, [row.recorded_by for row in rows])
-    oversees = bool(policy.can_oversee(work.actor))
+    oversees = bool(policy.can_see_counts(work.actor))
     return [
         RequestLine(
             id=row.id,

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from telepsych.accounts.service import Named
 from telepsych.core.actor import Role
 from telepsych.core.clock import local_date
-from telepsych.core.errors import Invalid
+from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.ids import parse_id
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
@@ -162,15 +162,20 @@ def sign_lines(monday: str) -> ResponseReturnValue:
 @bp.post("/week/<monday>")
 @signed_in(Role.COMPLIANCE)
 def sign_week(monday: str) -> ResponseReturnValue:
-    with begin() as work:
-        weekly.sign_week(work, monday, request.form.get("week_note", ""))
+    typed = _typed("week_note")
+    try:
+        with begin() as work:
+            weekly.sign_week(work, monday, typed["week_note"])
+    except Conflict as error:
+        return _week(monday, typed, error)
     return redirect(url_for(".week_list"), 303)
 
 
-def _week(monday: str, typed: dict[str, str], error: Invalid | None) -> ResponseReturnValue:
+def _week(monday: str, typed: dict[str, str], error: Invalid | Conflict | None) -> ResponseReturnValue:
     with begin(writes=False) as work:
         shown: WeekPage = weekly.page(work, monday)
-    page = Typed(shown, typed, error.fields if error else {})
+    faults = error.fields if isinstance(error, Invalid) else {"week_note": error.sentence} if error else {}
+    page = Typed(shown, typed, faults)
     return render_template("oversight/week.html", page=page), error.status if error else 200
 
 
@@ -245,7 +250,7 @@ def policy_calendar() -> ResponseReturnValue:
 
 
 @bp.get("/requests")
-@signed_in(Role.COMPLIANCE)
+@signed_in(*OVERSEERS)
 def request_list() -> ResponseReturnValue:
     with begin(writes=False) as work:
         waiting, settled = rights.listed(work), rights.listed(work, settled=True)
@@ -253,13 +258,13 @@ def request_list() -> ResponseReturnValue:
 
 
 @bp.get("/requests/<request_id>")
-@signed_in(Role.COMPLIANCE)
+@signed_in(*OVERSEERS)
 def one_request(request_id: str) -> ResponseReturnValue:
     return _request(parse_id(request_id), {}, None)
 
 
 @bp.post("/requests/<request_id>/extension")
-@signed_in(Role.COMPLIANCE)
+@signed_in(*OVERSEERS)
 def extend(request_id: str) -> ResponseReturnValue:
     typed = _typed("reason")
     try:
@@ -271,7 +276,7 @@ def extend(request_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/requests/<request_id>/outcome")
-@signed_in(Role.COMPLIANCE)
+@signed_in(*OVERSEERS)
 def settle(request_id: str) -> ResponseReturnValue:
     typed = _typed("how", "outcome")
     try:

@@ -310,9 +310,11 @@ def sign_week(work: Work, monday: str, note: str) -> None:
     week = work.one(select(WeekReview).where(WeekReview.monday == monday))
     if week.signed_at is not None:
         raise Conflict(gettext("This week is signed off already."))
-    left = select(func.count()).where(WeekLine.week_id == week.id, WeekLine.signed_at.is_(None))
-    if work.session.scalar(left):
+    left = WeekLine.week_id == week.id, WeekLine.signed_at.is_(None)
+    if work.session.scalar(policy.lines_of(work.actor, work.now).where(*left).limit(1)) is not None:
         raise Conflict(gettext("Each line has to be signed off before the week is."))
+    if work.session.scalar(select(WeekLine.id).where(*left).limit(1)) is not None:
+        raise Conflict(gettext("A manager has something of this week to sign off first. Please come back after that."))
     week.signed_at, week.signed_by, week.note = work.now, work.actor.id, note.strip()
     audit.record(work, "week.signed", f"week:{week.id}", purpose="operations")
 

@@ -39,7 +39,8 @@ def refuse_for(work: Work, person_id: UUID) -> None:
     """The same for everybody to whom a person is tied, after their e-mail address or telephone changed in this unit."""
     work.session.flush()
     theirs = select(Proxy.patient_id).where(Proxy.person_id == person_id)
-    rows = work.session.scalars(select(Patient.id).where(or_(Patient.person_id == person_id, Patient.id.in_(theirs))))
+    tied = or_(Patient.person_id == person_id, Patient.id.in_(theirs))
+    rows = work.session.scalars(select(Patient.id).where(tied, Patient.destroyed_at.is_(None)))
     for patient_id in rows.all():
         refuse_shared(work, patient_id)
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from telepsych.audit import service as audit
 from telepsych.audit.models import AuditRow
 from telepsych.core.actor import Compartment, Relation, Tie
-from telepsych.core.clock import HOUR, MINUTE
-from telepsych.core.errors import Conflict, Invalid, NotFound, TooMany
+from telepsych.core.clock import DAY, HOUR, MINUTE
+from telepsych.core.errors import Conflict, Invalid, TooMany
 from telepsych.core.words import gettext
 from telepsych.core.work import Work
 from telepsych.patients import policy
@@ -70,13 +70,14 @@ def break_glass(
 ) -> BreakGlass:
     """Open a record for the time of `config/oversight`. A box that is still open is returned as it is.
 
-    `acknowledged` asks for what was told in confidence too. Raises `Invalid` naming what is missing, `NotFound`,
-    `Conflict` when the record is open to the actor anyway, and `StepUpNeeded` without a fresh factor.
+    Only what `find` found within a day opens, so nobody learns here, uncounted and without a trace, who is a patient.
+    `acknowledged` asks for what was told in confidence too. Raises `Invalid` naming what is missing, `Conflict` when
+    the record is open to the actor anyway, and `StepUpNeeded` without a fresh factor.
     """
     work.require(policy.can_break_glass(work.actor))
     patient = _exactly(work, name, birth_date)
-    if patient is None or work.actor.id is None:
-        raise NotFound
+    if patient is None or work.actor.id is None or not _was_found(work, patient.id):
+        raise Invalid(fields={"reason": gettext("Please look for this person first.")})
     _refuse_barred(work, patient)
     if still := _open_box(work, patient.id):
         return still
@@ -131,9 +132,19 @@ def _open(work: Work, patient_id: UUID, person_id: UUID, ground: str, reason: st
     return row
 
 
+def _searches(work: Work, since: int) -> list[AuditRow]:
+    """The actor's own."""
+    mine = AuditRow.actor_id == work.actor.id, AuditRow.action == SEARCHED, AuditRow.at > since
+    return list(work.session.scalars(select(AuditRow).where(*mine)))
+
+
+def _was_found(work: Work, patient_id: UUID) -> bool:
+    vault = work.practice.vault
+    return any(audit.detail_of(vault, row).get("found") == str(patient_id) for row in _searches(work, work.now - DAY))
+
+
 def _bound_searches(work: Work) -> None:
-    mine = AuditRow.actor_id == work.actor.id, AuditRow.action == SEARCHED, AuditRow.at > work.now - HOUR
-    if (work.session.scalar(select(func.count()).where(*mine)) or 0) >= glass_rules().searches_an_hour:
+    if len(_searches(work, work.now - HOUR)) >= glass_rules().searches_an_hour:
         raise TooMany(gettext("You have searched often this hour. Please call the compliance officer."), 3600)
 
 

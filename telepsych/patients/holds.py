@@ -32,7 +32,8 @@ def place(work: Work, patient_id: UUID, *, matter: str, reason: str) -> Hold:
     """Forbid that anything of a record is destroyed. Raises `Invalid` naming what is missing, `NotFound`."""
     work.require(policy.can_keep_or_destroy(work.actor, patient_id))
     work.require_fresh()
-    work.one(select(Patient.id).where(Patient.id == patient_id, Patient.destroyed_at.is_(None)))
+    kept = select(Patient.id).where(Patient.id == patient_id, Patient.destroyed_at.is_(None))
+    work.one(kept.with_for_update())  # it and a destruction that begins at the same moment take turns
     faults = {
         name: gettext("Please write this down, in a few words.")
         for name, text in (("matter", matter), ("reason", reason))
@@ -66,9 +67,10 @@ def release(work: Work, hold_id: UUID, *, note: str) -> None:
 
 
 def open_holds(work: Work) -> list[Hold]:
-    """Every open hold, the oldest first."""
+    """Every open hold, the oldest first; none on the record of somebody the actor knows in private life."""
     work.require(policy.can_keep_or_destroy(work.actor))
-    return [_line(row) for row in work.session.scalars(_open().order_by(LegalHold.placed_at))]
+    others = _open().where(LegalHold.patient_id.not_in(work.actor.relatives))
+    return [_line(row) for row in work.session.scalars(others.order_by(LegalHold.placed_at))]
 
 
 def is_held(work: Work, patient_id: UUID) -> bool:

@@ -54,8 +54,11 @@ def _cared_for(actor: Actor, now: int) -> Select[UUID]:
 
 
 def proxies_in_force(now: int) -> Select[Proxy]:
-    """Proxies that hold at a moment, as far as their own row says: how much they open is `reach_of`."""
+    """Proxies that hold at a moment, as far as their own row says: how much they open is `reach_of`. Of a destroyed
+    record there are none: nothing of it opens, not even how old the patient is."""
+    gone = select(Patient.id).where(Patient.id == Proxy.patient_id, Patient.destroyed_at.is_not(None))
     return select(Proxy).where(
+        ~gone.correlate(Proxy).exists(),
         Proxy.valid_from <= now,
         or_(Proxy.valid_until.is_(None), Proxy.valid_until > now),
         or_(Proxy.suspended_at.is_(None), Proxy.suspended_at > now),

@@ -244,6 +244,8 @@ def _to_change(work: Work, proxy_id: UUID) -> Proxy:
 
 
 def _check(work: Work, patient: Patient, ground: Ground, person_id: UUID) -> None:
+    if person_id == work.actor.id:
+        raise Conflict(gettext("This is you. Somebody else has to look at the document and make sure of you."))
     if person_id == patient.person_id:
         raise Conflict(gettext("This is the patient's own address. Each needs one of their own."))
     if not ground.holds_at(age_now(work, patient)):

@@ -87,12 +87,13 @@ def keep_until_of(work: Work, patient: Patient) -> date | None:
 
 
 def expired(work: Work) -> list[Expired]:
-    """Records that need not be kept any longer, the oldest first. Each one read leaves a look."""
+    """Records that need not be kept any longer, the oldest first; none of somebody the actor knows in private life.
+    Each one read leaves a look."""
     work.require(policy.can_keep_or_destroy(work.actor))
     today = local_date(work.now, work.practice.settings.tz)
     found = []
     gone = select(Patient).where(Patient.left_at.is_not(None), Patient.destroyed_at.is_(None))
-    for patient in work.session.scalars(gone):
+    for patient in work.session.scalars(gone.where(Patient.id.not_in(work.actor.relatives))):
         until = keep_until_of(work, patient)
         if until is not None and until < today:
             audit.look(work, "patient.retention-read", patient.id, purpose="operations")

@@ -59,9 +59,11 @@ def sign(work: Work, destruction_id: UUID) -> None:
 
 
 def withdraw(work: Work, destruction_id: UUID) -> None:
-    """Take a proposal back, signed or not, as long as nothing was destroyed."""
+    """Take a proposal back, signed or not, as long as nothing was destroyed. Raises `Conflict` once it has begun."""
     row = work.one(_pending().where(Destruction.id == destruction_id))
     work.require(policy.can_keep_or_destroy(work.actor, row.patient_id))
+    if work.session.get_one(Patient, row.patient_id, with_for_update=True).destroyed_at is not None:
+        raise Conflict(gettext("This has begun and can't be taken back."))
     row.withdrawn_at = work.now
     audit.record(
         work, "destruction.withdrawn", f"destruction:{row.id}", patient_id=row.patient_id, purpose="operations"
@@ -82,7 +84,7 @@ def shred(practice: Practice, actor: Actor, destruction_id: UUID) -> Shredded:
     """
     with practice.begin(actor) as work:
         row = _signed(work, destruction_id)
-        patient = work.session.get_one(Patient, row.patient_id)
+        patient = work.session.get_one(Patient, row.patient_id, with_for_update=True)
         if patient.destroyed_at is None:  # a run that was stopped is not asked again: the record may not open any more
             _basis(work, patient)
         scopes = _scopes(work, patient)

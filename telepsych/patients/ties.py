@@ -31,7 +31,8 @@ def actor_for(work: Work, person_id: UUID, session_id: UUID | None = None, facto
 
 
 def _own_ties(work: Work, person_id: UUID) -> Iterator[Tie]:
-    for patient in work.session.scalars(select(Patient).where(Patient.person_id == person_id)):
+    own = select(Patient).where(Patient.person_id == person_id, Patient.destroyed_at.is_(None))
+    for patient in work.session.scalars(own):
         if opens := policy.self_reach(_years(work, patient)):
             yield Tie(patient.id, Relation.SELF, opens)
 
@@ -86,7 +87,7 @@ def _private_people(work: Work, patient_id: UUID) -> frozenset[UUID]:
 def people_of(work: Work, patient_id: UUID, compartment: Compartment = Compartment.GENERAL) -> frozenset[UUID]:
     """Who signs in for a patient: the patient, and proxies whose scope opens the compartment."""
     patient = work.session.get(Patient, patient_id)
-    if patient is None:
+    if patient is None or patient.destroyed_at is not None:
         return frozenset()
     years = _years(work, patient)
     proxies = work.session.scalars(policy.proxies_in_force(work.now).where(Proxy.patient_id == patient_id))
@@ -98,7 +99,7 @@ def people_of(work: Work, patient_id: UUID, compartment: Compartment = Compartme
 def supporters_of(work: Work, patient_id: UUID, part: Part) -> frozenset[UUID]:
     """The supporters who are shown a part."""
     patient = work.session.get(Patient, patient_id)
-    if patient is None:
+    if patient is None or patient.destroyed_at is not None:
         return frozenset()
     proxies = work.session.scalars(policy.proxies_in_force(work.now).where(Proxy.patient_id == patient_id))
     return frozenset(one.person_id for one in proxies if part in policy.parts_of(one, _years(work, patient)))

@@ -15,12 +15,11 @@ from telepsych.audit.outside import AnchorFailed
 from telepsych.core.actor import command
 from telepsych.core.clock import SECOND
 from telepsych.core.ids import parse_id
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Work
 from telepsych.crypto.vault import open_vault
 
-data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 file_type = click.Path(dir_okay=False, path_type=Path)
 DIFFERS, LATE = 4, 3
 """Status when the trail is not as it was written, and when entries only wait too long for their place."""

@@ -11,6 +11,7 @@ import click
 
 from telepsych.core.clock import from_micros
 from telepsych.core.errors import Invalid
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.crypto.recovery import RecoveryKey
@@ -18,7 +19,7 @@ from telepsych.server.backups import drill as drills
 from telepsych.server.backups import making, manifest, places, restoring
 from telepsych.server.backups.manifest import PARTS
 from telepsych.server.backups.restoring import Found
-from telepsych.server.recovery_commands import data_option, json_option, key_of, share_option
+from telepsych.server.recovery_commands import key_of, share_option
 
 Opened = Callable[[Settings], AbstractContextManager[Practice]]
 folder = click.Path(file_okay=False, path_type=Path)

@@ -13,6 +13,7 @@ import pyotp
 
 from telepsych import migrations
 from telepsych.core.errors import Misconfigured, Unavailable
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.crypto import keyring
@@ -20,8 +21,6 @@ from telepsych.crypto.vault import open_vault
 from telepsych.server import content_check, doctor, recovery_keys, worker
 from telepsych.server.supervisor import Supervisor
 
-data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 MARKS = {"ok": "ok   ", "warn": "warn ", "fault": "FAULT"}
 
 

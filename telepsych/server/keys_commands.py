@@ -13,6 +13,7 @@ import click
 from telepsych.audit import service as audit
 from telepsych.core.actor import Decision, command
 from telepsych.core.errors import Conflict
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice, Work
 from telepsych.crypto import data_keys, reseal, rotation
@@ -25,8 +26,6 @@ from telepsych.server.recovery_commands import recover, recovery_group
 from telepsych.server.shred_commands import shred
 
 Opened = Callable[[Settings], AbstractContextManager[Practice]]
-data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 SETTLED = LOOK_EVERY + 3
 """Seconds after which no process seals with an old data key any more: it has noticed, and its unit has ended."""
 

@@ -2,10 +2,11 @@
 
 import logging
 import re
-import traceback
 from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+from telepsych.core.errors import kind_and_place
 
 QUERY = re.compile(r"\?[^\s'\"]*")
 
@@ -19,13 +20,6 @@ class Plain(logging.Filter):
             said = f"{said} ({kind_and_place(record.exc_info[1])})"
         record.msg, record.args, record.exc_info, record.exc_text = said, (), None, None
         return True
-
-
-def kind_and_place(error: BaseException) -> str:
-    """An error's type and the line that raised it, never what it says: that may quote what somebody typed."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
-    return f"{type(error).__name__} at {where}"
 
 
 class PlainLogger(Logger):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from telepsych.core.clock import from_micros
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.crypto import recovery, recovery_wraps
@@ -17,8 +18,6 @@ from telepsych.crypto.vault import open_keystore
 from telepsych.server import recovery_keys
 
 Opened = Callable[[Settings], AbstractContextManager[Practice]]
-data_option = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 share_option = click.option(
     "--share", "shares", multiple=True, help="A share; asked for when not given, which is safer."
 )

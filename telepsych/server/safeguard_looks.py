@@ -223,7 +223,8 @@ def _trail(view: View) -> Iterator[Gap]:
     here = (
         select(func.count()).select_from(AuditRow).where(AuditRow.at.between(view.now - DAY, view.now - PLACED_WITHIN))
     )
-    count = view.count(here.where(AuditRow.id.not_in(select(AuditLeaf.row_id))))
+    has_leaf = select(AuditLeaf.row_id).where(AuditLeaf.row_id == AuditRow.id).exists()
+    count = view.count(here.where(~has_leaf))
     if count:
         fix = "Start the worker. If it runs, see its log and `telepsych audit verify`."
         yield Gap("fault", f"{count} entries of the audit trail are not in its tree yet.", fix)

@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from telepsych.core.actor import command
+from telepsych.core.options import data_option, json_option
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.patients import retention, shredding
@@ -20,8 +21,8 @@ OPERATOR = command("keys-shred")
 @click.command("shred")
 @click.argument("decision", type=click.UUID, required=False)
 @click.option("--yes", is_flag=True, help="Do not ask before the keys are destroyed.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@data_option
+@json_option
 @click.pass_obj
 def shred(opened: Opened, decision: UUID | None, yes: bool, data: Path | None, as_json: bool) -> None:
     """Destroy the keys of a record, by the DECISION that two people signed. Without one, say what is signed."""

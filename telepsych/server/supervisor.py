@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from telepsych.core.clock import machine_time
 from telepsych.core.errors import Misconfigured
 from telepsych.core.settings import Settings
 from telepsych.server import beat, groups
@@ -81,7 +82,7 @@ class Supervisor:
         self.stopping = threading.Event()
         self._say = say
         self._is_ready = False
-        self._begun_at = time.time_ns() // 1000
+        self._begun_at = machine_time()
         self.groups = [
             Group("http", groups.http_command(settings, self.http.number), (self.http,)),
             Group("live", groups.live_command(settings, self.live.number), (self.live,)),

@@ -15,10 +15,9 @@ from telepsych.audit import anchors
 from telepsych.audit.sequencer import Sequencer
 from telepsych.core.actor import system
 from telepsych.core.clock import HOUR, MINUTE, SECOND
-from telepsych.core.errors import Unavailable
+from telepsych.core.errors import Unavailable, kind_and_place
 from telepsych.core.work import Practice, Work
 from telepsych.server import beat, recovery_keys
-from telepsych.server.logs import kind_and_place
 
 log = logging.getLogger("telepsych.worker")
 ROUND = 1.0
@@ -70,7 +69,7 @@ def go_round(practice: Practice, work_on: Sequence[Job]) -> None:
     """Run what is due, once, and leave a sign of life."""
     now = practice.clock.now()
     for job in work_on:
-        if job.due_at <= now:
+        if job.due_at <= now or job.due_at > now + job.every:  # the clock was put back
             job.due_at = now + job.every
             job.is_failing = not _run(practice, job)
     failing = [job.name for job in work_on if job.is_failing]

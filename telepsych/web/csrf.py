@@ -35,7 +35,7 @@ def protect(app: Flask) -> None:
     def check() -> None:
         if request.method in SAFE or request.endpoint is None or request.endpoint in UNBOUND:
             return
-        if not _comes_from_us() or not _is_ours(_given()):
+        if not is_of_our_page():
             raise Refused(
                 gettext("This page was open for a while, so we couldn't be sure it was you. Please try once more.")
             )
@@ -43,9 +43,14 @@ def protect(app: Flask) -> None:
     @app.after_request
     def remember(response: Response) -> Response:
         if "new_visitor" in g:
-            secure = practice.settings.origin.startswith("https://")
+            secure = practice.settings.is_https
             response.set_cookie(VISITOR_COOKIE, g.new_visitor, httponly=True, samesite="Lax", secure=secure)
         return response
+
+
+def is_of_our_page() -> bool:
+    """Whether a page of ours sent this request: its token is this browser's, and it comes from our own address."""
+    return _comes_from_us() and _is_ours(_given())
 
 
 def _token(bound_to: str) -> str:

@@ -100,7 +100,7 @@ practice: Practice = cast(Practice, LocalProxy(lambda: web().practice))
 
 def cookie_name() -> str:
     """`__Host-` binds the cookie to this very host, which browsers allow over TLS only."""
-    return "__Host-telepsych" if practice.settings.origin.startswith("https://") else "telepsych-session"
+    return "__Host-telepsych" if practice.settings.is_https else "telepsych-session"
 
 
 def visitor() -> Visitor:
@@ -153,14 +153,14 @@ def set_cookie(response: WsgiResponse, token: str) -> WsgiResponse:
     Rooms above learn of it after the request (`g.handed_over`), such as to know the device again.
     """
     g.handed_over = token
-    secure = practice.settings.origin.startswith("https://")
+    secure = practice.settings.is_https
     response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
 
 
 def clear_cookie(response: WsgiResponse) -> WsgiResponse:
     """Take the token away."""
-    secure = practice.settings.origin.startswith("https://")
+    secure = practice.settings.is_https
     response.delete_cookie(cookie_name(), path="/", httponly=True, samesite="Lax", secure=secure)
     return response
 

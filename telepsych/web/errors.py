@@ -21,7 +21,9 @@ from telepsych.core.errors import (
     TooLarge,
     TooMany,
     Unavailable,
+    kind_and_place,
 )
+from telepsych.web import kept_forms
 from telepsych.web.doors import practice, stop_asking, visitor
 from telepsych.web.sessions import Standing
 
@@ -70,11 +72,7 @@ def of_http(error: HTTPException) -> ResponseReturnValue:
 
 def unexpected(error: Exception) -> ResponseReturnValue:
     """A defect. The log gets the kind of error and where, never its values."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
-    log.error("defect %s %s at %s", g.get("request_id"), type(error).__name__, where)
+    log.error("defect %s %s", g.get("request_id"), kind_and_place(error))
     if practice.settings.debug_errors:
         raise error
     return answer(TelepsychError())
@@ -87,12 +85,20 @@ def answer(error: TelepsychError, status: int | None = None) -> Response:
     if wants_json():
         response = jsonify(_problem(error, code, reference))
         response.content_type = "application/problem+json"
+    elif isinstance(error, TooMany) and kept_forms.may_be_sent_again():
+        response = Response(_send_again(error))
     else:
         response = Response(render_template("shared/error.html", error=error, status=code, reference=reference))
     response.status_code = code
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _send_again(error: TooMany) -> str:
+    """The page for a form that came too fast: it keeps what was typed, and its button sends the same form once more."""
+    kept, lost_files = kept_forms.fields(), kept_forms.lost_files()
+    return render_template("shared/too_fast.html", error=error, kept=kept, lost_files=lost_files)
 
 
 def _problem(error: TelepsychError, code: int, reference: str) -> dict[str, Any]:

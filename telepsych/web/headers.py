@@ -41,7 +41,7 @@ def _headers(live_origin: str) -> dict[str, str]:
         "Permissions-Policy": f"camera=({camera}), microphone=({camera}), geolocation=(), payment=(), usb=()",
         "Cache-Control": "no-store",
     }
-    if practice.settings.origin.startswith("https://"):
+    if practice.settings.is_https:
         values["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     return values
 

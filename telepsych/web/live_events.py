@@ -16,7 +16,16 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from telepsych.core.actor import Actor
-from telepsych.core.errors import Invalid, NotFound, Refused, SignInNeeded, TelepsychError, TooLarge, TooMany
+from telepsych.core.errors import (
+    Invalid,
+    NotFound,
+    Refused,
+    SignInNeeded,
+    TelepsychError,
+    TooLarge,
+    TooMany,
+    kind_and_place,
+)
 from telepsych.core.words import gettext
 from telepsych.core.work import News, Practice, Work
 from telepsych.web.live_transport import Bucket
@@ -179,11 +188,7 @@ def problem(error: TelepsychError) -> Answer:
 def note_defect(doing: str, error: BaseException) -> str:
     """Log a defect: what kind and where, never with what values. Returns the reference it is logged under."""
     reference = secrets.token_hex(8)
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
-    log.error("defect %s %s in %s at %s", reference, type(error).__name__, doing, where)
+    log.error("defect %s %s in %s", reference, kind_and_place(error), doing)
     return reference
 
 

@@ -107,6 +107,7 @@ class Frame:
             "crisis_strip": self.strip,
             "practice_name": settings.practice_name,
             "practice_phone": phrases.phone(settings.practice_phone),
+            "practice_zone": lambda: dates.zone(practice.clock.now()),
             "idle_seconds": settings.staff_idle if me.is_workforce else settings.patient_idle,
             "owner": _owner(who.actor),
             "script_words": script_words,
@@ -204,7 +205,7 @@ def drop_sent_draft(response: Response) -> Response:
         with begin() as work:
             work.require(Decision(True))
             drafts.discard(work, place)
-        secure = practice.settings.origin.startswith("https://")
+        secure = practice.settings.is_https
         response.set_cookie("telepsych-sent", quote(place, safe=""), samesite="Lax", secure=secure)
     return response
 

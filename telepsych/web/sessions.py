@@ -126,24 +126,26 @@ def lock(work: Work, session_id: UUID) -> None:
     work.session.execute(update(SignInSession).where(*_alive(session_id)).values(locked_at=work.now))
 
 
-def end(work: Work, session_id: UUID) -> None:
-    """End one session; its sockets close on the news, or within seconds on the sweep."""
+def end(work: Work, session_id: UUID) -> bool:
+    """End one session; its sockets close on the news, or within seconds on the sweep. False when it was over before."""
     person = work.session.scalar(select(SignInSession.person_id).where(SignInSession.id == session_id))
-    work.session.execute(
-        update(SignInSession)
-        .where(SignInSession.id == session_id, SignInSession.ended_at.is_(None))
-        .values(ended_at=work.now)
-    )
+    still = SignInSession.id == session_id, SignInSession.ended_at.is_(None)
+    ended = work.changed(update(SignInSession).where(*still).values(ended_at=work.now))
     work.announce([person], "signed-out", session=session_id)
+    return ended == 1
 
 
 def end_all(work: Work, person_id: UUID, *, but: UUID | None = None) -> None:
-    """End every session of a person, but for one if given."""
+    """End every session of a person, but for one if given.
+
+    Looks again until there is none: one that was just getting a new id is ended under that.
+    """
     open_ones = select(SignInSession.id).where(
         SignInSession.person_id == person_id, SignInSession.ended_at.is_(None), SignInSession.id != (but or UUID(int=0))
     )
-    for session_id in work.session.scalars(open_ones).all():
-        end(work, session_id)
+    while found := work.session.scalars(open_ones).all():
+        for session_id in found:
+            end(work, session_id)
 
 
 def open_ones(work: Work, person_id: UUID, epoch: int) -> list[SignInSession]:

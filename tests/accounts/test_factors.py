@@ -315,6 +315,29 @@ def test_a_line_of_the_sheet_leads_to_a_new_second_factor(
     assert later.post("/sign-in/recovery", line=lines[4]).status_code == 422, "a new sheet ends the old one"
 
 
+def test_a_patient_who_used_a_line_and_stopped_there_sets_a_second_factor_up_next_time(
+    practice: Practice, known: Cast, app: Flask
+) -> None:
+    with known.system() as work:
+        factors.set_totp(work, work.session.get_one(Person, known.patient.person_id), SEED)
+    practice.clock.move(MINUTE)
+    with known.begin(known.patient, fresh=True) as work:
+        line = factors.new_sheet(work)[0]
+    who = {"email": email(known.patient), "password": PASSWORD}
+    lost = Visitor(app)
+    assert lost.post("/sign-in", **who).location == "/sign-in/code"
+    assert lost.post("/sign-in/recovery", line=line).location == "/sign-in/authenticator"
+    visitor = Visitor(app)
+    assert visitor.post("/sign-in", **who).location == "/sign-in/authenticator"
+    assert visitor.get("/messages").status_code == 302, "the password alone opens nothing"
+    seed = seed_on(visitor.get("/sign-in/authenticator").get_data(as_text=True))
+    visitor.post("/sign-in/authenticator", code=pyotp.TOTP(seed).at(practice.clock.now() // SECOND))
+    assert visitor.get("/messages").status_code == 200
+    with known.begin(known.patient, fresh=True) as work:
+        factors.remove_authenticator(work)
+    assert Visitor(app).post("/sign-in", **who).location == "/", "it was set up once; taking it away is theirs to do"
+
+
 def test_half_a_sign_in_adds_nothing_to_what_is_there(practice: Practice, known: Cast, app: Flask) -> None:
     """Whoever knows a password alone cannot add a factor of their own."""
     visitor = Visitor(app)

@@ -52,6 +52,8 @@ def count_of(cast: Cast, *conditions: Any) -> int:
 def leaver(practice: Practice, cast: Cast, client_for: ClientFor) -> Leaver:
     who = cast.clinician
     hashed = passwords.hash_password(practice.vault, PASSWORD)
+    with cast.begin(cast.manager, fresh=True) as work:
+        token = invitations.invite(work, who.person_id)
     with cast.system() as work:
         person = work.session.get_one(Person, who.person_id)
         factors.set_password(work, person, hashed)
@@ -59,8 +61,6 @@ def leaver(practice: Practice, cast: Cast, client_for: ClientFor) -> Leaver:
             work.add(
                 Factor(person_id=who.person_id, kind=kind, created_at=work.now, confirmed_at=work.now, secret=SEED)
             )
-    with cast.begin(cast.manager, fresh=True) as work:
-        token = invitations.invite(work, who.person_id)
     clients = [client_for(who) for _ in range(3)]
     ticket = clients[0].get("/api/live-ticket").get_json()["ticket"]
     with cast.system() as work:

@@ -15,7 +15,7 @@ from telepsych.accounts.passwords import hash_password
 from telepsych.audit.models import AuditRow
 from telepsych.core.actor import Role
 from telepsych.core.clock import HOUR
-from telepsych.core.errors import Invalid, NotFound, Refused, StepUpNeeded
+from telepsych.core.errors import Conflict, Invalid, NotFound, Refused, StepUpNeeded
 from telepsych.core.work import Practice
 from telepsych.notifications.models import OutboxRow
 from telepsych.notifications.service import texts
@@ -84,6 +84,17 @@ def test_a_lost_passkey_of_somebody_who_works_here(
     page = manager.get(f"/people/{cast.clinician.person_id}").get_data(as_text=True)
     assert NOTE in page
     assert cast.manager.name in page
+
+
+def test_an_invitation_is_no_way_around_a_password(practice: Practice, cast: Cast, client_for: ClientFor) -> None:
+    """Whoever signs in already gets a new way in by recovery alone: made sure of, told, and their old ways ended."""
+    with_factors(practice, cast, cast.patient)
+    answer = client_for(cast.staff).post(f"/patients/{cast.patient.record}/invitation")
+    assert (answer.status_code, "A new way in" in answer.text, "/invitation#" in answer.text) == (409, True, False)
+    with_factors(practice, cast, cast.clinician)
+    with pytest.raises(Conflict), cast.begin(cast.manager, fresh=True) as work:
+        invitations.invite(work, cast.clinician.person_id)
+    assert FactorKind.PASSWORD in ways_in(cast, cast.patient)
 
 
 def test_it_is_written_down_and_the_person_is_told_without_a_link(cast: Cast) -> None:

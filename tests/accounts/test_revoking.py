@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import select
 from support.cast import Cast, Client, Member
 
+from accounts.test_sign_in import PASSWORD, code
 from telepsych.accounts import devices, factors, offboarding, people, recovery, sign_in
 from telepsych.accounts.models import HowVerified, Person
 from telepsych.app import epochs_of, web_of
 from telepsych.core.actor import Role
+from telepsych.core.errors import SignInNeeded
 from telepsych.core.work import Practice, Work
 from telepsych.web import sessions
 from telepsych.web.live_sessions import closed_among
@@ -74,6 +76,21 @@ def test_every_end_is_an_end_at_once_with_news(
     assert [one.get("/api/live-ticket").status_code for one in clients] == [
         401 if one in expected else 200 for one in mine
     ]
+
+
+def test_half_a_sign_in_that_was_ended_meanwhile_is_not_finished(practice: Practice, known: Cast) -> None:
+    done = sign_in.with_password(practice, "sage@example.org", PASSWORD, address="", device="")
+    with known.system() as work:
+        work.asked = work.audited = True
+        row = sessions.find(work, done.token)
+        sessions.end_all(work, known.clinician.person_id)
+    assert row
+    with pytest.raises(SignInNeeded):
+        sign_in.with_code(practice, row, code(practice), device="")
+    with known.system(writes=False) as work:
+        work.asked = True
+        mine = SignInSession.person_id == known.clinician.person_id, SignInSession.ended_at.is_(None)
+        assert work.session.scalars(select(SignInSession).where(*mine)).all() == []
 
 
 def test_ending_all_others_keeps_this_one(

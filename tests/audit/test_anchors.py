@@ -1,6 +1,7 @@
 """Anchors outside confirm checkpoints, refuse what does not go on from them, and show a tree that was rewritten."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,17 @@ def test_a_file_keeps_every_note_it_was_given(practice: Practice, tmp_path: Path
     assert (report.is_whole, report.anchors) == (True, 2)
 
 
+def test_a_clock_that_was_ahead_and_is_right_again_holds_no_anchor_up(practice: Practice, tmp_path: Path) -> None:
+    setting(practice, anchor_file=str(tmp_path / "elsewhere.jsonl"))
+    practice.clock.move(10 * HOUR)  # type: ignore[attr-defined]
+    grow(practice, 1)
+    anchors.anchor_due(practice)
+    practice.clock.move(-10 * HOUR)  # type: ignore[attr-defined]
+    grow(practice, 1)
+    anchors.anchor_due(practice)
+    assert sorted(size for _, size in anchored(practice)) == [1, 2]
+
+
 def test_a_file_that_was_cut_short_or_is_gone_is_noticed(practice: Practice, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere.jsonl"
     setting(practice, anchor_file=str(place))
@@ -104,7 +116,43 @@ def test_a_file_that_takes_nothing_anchors_nothing(practice: Practice, place: st
     assert anchored(practice) == []
 
 
+def test_rubbish_in_the_file_stops_no_examination(practice: Practice, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere.jsonl"
+    setting(practice, anchor_file=str(place))
+    grow(practice, 3)
+    anchors.anchor_now(practice)
+    place.write_bytes(b"\xff\xfe\n" + place.read_bytes())
+    report = examined(practice)
+    assert (report.is_whole, report.anchors) == (True, 1)
+
+
 # A time-stamp authority
+
+
+@pytest.mark.parametrize("said", [b"rubbish\r\n\r\n", b"HTTP/1.1 500 x\r\nContent-Length: 99\r\n\r\nshort"])
+def test_an_answer_that_is_no_http_is_a_failed_anchor_and_no_defect(practice: Practice, said: bytes) -> None:
+    grow(practice, 1)
+    with answering(said) as address:
+        setting(practice, anchor_tsa=address, anchor_tsa_roots="none", anchor_file=str(practice.settings.data / "a"))
+        with pytest.raises(AnchorFailed):
+            anchors.anchor_now(practice)
+    assert anchored(practice) == [("file", 1)]
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """A server that says this to whoever comes, whatever they ask."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def answer() -> None:
+            with door.accept()[0] as caller:
+                caller.recv(65_536)
+                caller.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{door.getsockname()[1]}/"
+        thread.join()
 
 
 @pytest.fixture(scope="module")

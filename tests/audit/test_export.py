@@ -78,6 +78,7 @@ def test_an_export_and_a_proof_stand_alone_also_after_shredding(
     whole, proof, later = tmp_path / "whole.jsonl", tmp_path / "proof.json", tmp_path / "later.jsonl"
     entry = a_patient_entry(practice, cast)
     assert typed("export", whole).exit_code == 0
+    assert whole.stat().st_mode & 0o777 == 0o600
     assert typed("prove", entry, "--out", proof).exit_code == 0
     for place in (whole, proof):
         alone = [sys.executable, "-c", ALONE, str(place), "--key", published(practice)]
@@ -196,3 +197,11 @@ def test_canonical_json_is_what_the_rfc_asks_for(value: dict[str, Any]) -> None:
 def test_anchoring_nothing_says_so(practice: Practice, typed: Callable[..., Any]) -> None:
     assert anchors.anchor_now(practice) == []
     assert "Nothing has been signed yet" in typed("anchor").output
+
+
+def test_a_second_stream_that_takes_nothing_fails_nobody(practice: Practice, caplog: pytest.LogCaptureFixture) -> None:
+    """The act is committed by then: an error would make somebody do it twice."""
+    practice.settings = practice.settings.model_copy(update={"audit_stream": "/dev/full"})
+    note_down(practice, 2)
+    assert sequence(practice) == 2
+    assert "second stream takes nothing (OSError)" in caplog.text

@@ -76,12 +76,35 @@ def test_an_entry_in_an_open_transaction_is_waited_for_without_stopping(practice
 def test_old_entries_are_walked_over_in_stretches(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencing, "WALK", 200)
     monkeypatch.setattr(sequencing, "AHEAD", 300)
-    note_down(practice, 410)
-    practice.clock.move(DAY)  # type: ignore[attr-defined]
     sequencer = Sequencer()
+    note_down(practice, 1)
+    assert sequencer.run(practice) == 1
+    practice.clock.move(-DAY)  # type: ignore[attr-defined]
+    note_down(practice, 410)
+    practice.clock.move(2 * DAY)  # type: ignore[attr-defined]
     assert [sequencer.run(practice) for _ in range(4)] == [200, 200, 10, 0]
     note_down(practice, 310)
     assert sequencer.run(practice) == 310
+    assert examined(practice).is_whole
+
+
+def test_after_a_standstill_it_goes_on_where_it_stopped(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waited while no worker ran is not left to the walk, which begins far behind in a long trail."""
+    note_down(practice, 300)
+    assert sequence(practice) == 300
+    practice.clock.move(HOUR)  # type: ignore[attr-defined]
+    note_down(practice, 50)
+    practice.clock.move(DAY)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sequencing, "WALK", 10)
+    assert Sequencer().run(practice) == 50
+
+
+def test_a_clock_that_was_put_back_holds_nothing_up(practice: Practice) -> None:
+    sequencer = Sequencer()
+    for _ in range(3):
+        note_down(practice, 5)
+        assert sequencer.run(practice) == 5
+        practice.clock.move(-HOUR)  # type: ignore[attr-defined]
     assert examined(practice).is_whole
 
 

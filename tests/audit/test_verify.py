@@ -100,6 +100,16 @@ def test_the_tree_itself_is_guarded_too(trail: Practice, statement: object, kind
         assert kind in {one.kind for one in looked_at(work).findings}
 
 
+@pytest.mark.parametrize("index", [2**60, -(2**60), ROWS + 5_000])
+def test_an_absurd_place_is_a_finding_and_no_endless_list(trail: Practice, index: int) -> None:
+    with attacked(trail) as work:
+        leaf = {"leaf_index": index, "row_id": new_id(), "leaf_hash": b"h" * 32, "mac": b"m" * 32}
+        run(work, insert(AuditLeaf).values(**leaf))
+        report = looked_at(work)
+    assert {"leaf-altered", "leaf-missing"} <= {one.kind for one in report.findings}
+    assert len(report.findings) < 2 * ROWS + 100
+
+
 def rebuild(practice: Practice, victim: int) -> None:
     """What somebody can do who has the database and every key: change an entry and build everything anew over it."""
     with practice.begin(command("attacker"), public="test") as work:

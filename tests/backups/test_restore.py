@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, update
@@ -269,6 +270,44 @@ def test_old_keystores_are_forgotten_but_never_the_newest(backed: Backed) -> Non
     assert old.keystore.exists()
     new = backed.make()
     assert (old.keystore.exists(), new.keystore.exists(), old.records.exists()) == (False, True, True)
+
+
+def test_in_one_folder_old_records_keep_their_manifest(backed: Backed, tmp_path: Path) -> None:
+    """Only the keystore is forgotten after a while; old records with a newer keystore can still be restored."""
+    one = Places(tmp_path / "one", tmp_path / "one", tmp_path / "one")
+    old = making.make(backed.practice, one, together=True)
+    backed.practice.clock.move(15 * DAY)  # type: ignore[attr-defined]
+    new = making.make(backed.practice, one, together=True)
+    records, keystore = (one.records / made.parts[part].file for made, part in ((old, "records"), (new, "keystore")))
+    assert not (one.keystore / old.parts["keystore"].file).exists()
+    restored = restoring.restore(backed.empty("new"), restoring.Found(records, keystore), backed.key)
+    assert restored.backup == old.id
+
+
+def test_a_disk_that_fills_up_midway_leaves_no_part_behind(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a nightly backup that fails at its second file would fill the first one's disk too."""
+    seal = sealed_file.seal_stream
+
+    def full(key: bytes, source: Any, target: Any, context: bytes) -> None:
+        if context.endswith(b"keyring"):
+            raise OSError(28, "No space left on device")
+        seal(key, source, target, context)
+
+    monkeypatch.setattr(sealed_file, "seal_stream", full)
+    with pytest.raises(Exception, match="No space left"):
+        backed.make()
+    assert not [file for part in manifest.PARTS for file in backed.to.of(part).iterdir()]
+
+
+def test_what_a_killed_drill_left_is_swept_up_by_the_next_backup(backed: Backed) -> None:
+    run = backed.practice.settings.data / "run"
+    with places.drill_folder(run) as left:
+        (left / "keys").mkdir(parents=True)
+        (left / "keys" / "keyring.json").write_text("an opened keyring")
+        backed.make()
+        assert left.exists(), "the drill still runs"
+    backed.make()
+    assert not left.exists()
 
 
 def test_a_full_disk_never_looks_like_a_backup(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:

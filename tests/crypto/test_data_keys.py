@@ -16,8 +16,6 @@ from telepsych.crypto.keystore import DataKey, KeyEvent, KeyWrap, epoch_of, move
 from telepsych.crypto.scopes import Scope, patient_scope, user_scope
 from telepsych.crypto.vault import BLIND_BYTES, CACHED_FOR, LOOK_EVERY, Vault
 
-SECONDS = 1.0
-
 
 class Hands:
     """A clock that a test turns."""

@@ -80,7 +80,7 @@ def test_a_running_process_takes_up_a_new_primary_key(provider: KeyProvider, ope
     assert running.wrap(KEY, CONTEXT)[0] == old
     new = provider.add_primary(old).id
     assert running.unwrap(*provider.wrap(KEY, CONTEXT), CONTEXT) == KEY
-    wait_until(lambda: running.wrap(KEY, CONTEXT)[0] == new, 30)
+    wait_until(lambda: running.wrap(KEY, CONTEXT)[0] == new)
 
 
 def test_states_go_their_way_and_no_other(provider: KeyProvider) -> None:
@@ -238,6 +238,32 @@ def test_the_first_kms_key_may_be_given(kms: str, keystore: Engine, tmp_path: Pa
     wanted = helper._connected().create_key(Description="made by hand")["KeyMetadata"]["KeyId"]
     provider = provider_for(Settings(data=tmp_path, key_provider="aws-kms", kms_key_id=wanted, **given), keystore)
     assert provider.wrap(KEY, CONTEXT)[0] == wanted
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_given_kms_key_is_never_thrown_away_by_whoever_comes_second(
+    kms: str, keystore: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_same: bool
+) -> None:
+    """Two processes start at once on an empty keystore: the slower one must not have the operator's key deleted."""
+    given = {"kms_region": REGION, "kms_endpoint": kms}
+    client = provider_for(Settings(data=tmp_path, key_provider="aws-kms", **given), keystore)._connected()
+    wanted = [client.create_key(Description="made by hand")["KeyMetadata"]["KeyId"] for _ in range(2)]
+    slower, faster = (
+        provider_for(Settings(data=tmp_path, key_provider="aws-kms", kms_key_id=key, **given), keystore)
+        for key in (wanted[0], wanted[0] if is_same else wanted[1])
+    )
+    bring = slower._bring
+
+    def late(*how: Any, **named: Any) -> str:
+        found = str(bring(*how, **named))
+        faster.wrap(KEY, CONTEXT)
+        return found
+
+    monkeypatch.setattr(slower, "_bring", late)
+    first = slower.add_primary("").id
+    assert slower.wrap(KEY, CONTEXT)[0] == first == primary_of(faster)
+    states = [client.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in wanted]
+    assert states == ["Enabled", "Enabled"]
 
 
 def primary_of_first(provider: KeyProvider) -> str:

@@ -143,6 +143,24 @@ def test_a_new_recovery_key_takes_the_place_of_the_old_one(practice: Practice, c
     assert recovery_wraps.state(practice.vault.keystore).missing == 0
 
 
+def test_the_last_copy_of_a_data_key_stays_until_there_is_another(practice: Practice, cast: Cast) -> None:
+    """Its root key is gone: only the earlier recovery key opens it, so replacing that one must not lose it."""
+    first, shares = recovery.new_recovery_key()
+    recovery_wraps.install(practice.vault, first)
+    with Session(practice.vault.keystore.execution_options(telepsych_writes=True)) as session:
+        orphan = session.scalars(select(DataKey.id).order_by(DataKey.id).limit(1)).one()
+        session.execute(delete(KeyWrap).where(KeyWrap.recipient == "root", KeyWrap.data_key_id == orphan))
+        session.commit()
+    practice.vault.flush()
+    second, _ = recovery.new_recovery_key()
+    recovery_wraps.install(practice.vault, second)
+    with Session(practice.vault.keystore) as session:
+        left = session.scalars(select(KeyWrap).where(KeyWrap.recipient_id == recovery.recovery_id(first))).all()
+    assert [wrap.data_key_id for wrap in left] == [orphan]
+    assert len(recovery.join(shares[:2]).open(left[0].wrapped, recovery_wraps._info(orphan))) == 32
+    assert recovery_wraps.state(practice.vault.keystore).missing == 1
+
+
 def test_the_lost_keyring_comes_back_with_two_shares(practice: Practice, cast: Cast) -> None:
     public, shares = recovery.new_recovery_key()
     recovery_wraps.install(practice.vault, public)

@@ -3,17 +3,19 @@
 import os
 import signal
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from support.many_keys import Readers, add_keys, all_keys, start_rotator
 
-from telepsych.core.errors import Conflict
+from telepsych.core.errors import Conflict, Unavailable
 from telepsych.core.ids import new_id
 from telepsych.core.work import Practice
 from telepsych.crypto import data_keys, rotation
 from telepsych.crypto.envelope import CannotOpen
 from telepsych.crypto.keystore import KeyEvent, KeyWrap, reading, writing
+from telepsych.crypto.provider import KeyProvider
 from telepsych.crypto.scopes import patient_scope
 from telepsych.crypto.vault import Vault, open_vault
 
@@ -91,6 +93,42 @@ def test_a_wrap_that_comes_in_late_keeps_its_root_key(practice: Practice) -> Non
     assert rotation.rotate(keystore, provider).rewrapped == 1
     rotation.retire(keystore, provider, old)
     assert slow.seal(patient_scope(new_id()), "fact", new_id(), 1, b"x")
+
+
+def test_a_provider_that_fails_now_and_then_only_makes_it_slower(practice: Practice) -> None:
+    """What was wrapped before the failure is kept: a batch larger than any run of good answers is done in the end."""
+    keystore, provider = practice.vault.keystore, Flaky(practice.vault.provider, good=30)
+    keys = add_keys(keystore, practice.vault.provider, 100)
+    tries = 0
+    for _ in range(20):
+        tries += 1
+        try:
+            rotation.rotate(keystore, provider)  # type: ignore[arg-type]
+        except Unavailable:
+            continue
+        break
+    assert 3 < tries < 8
+    assert set(rotation.wraps_by_root(keystore)) == {provider.status()[0].id}
+    assert [str(root.state) for root in provider.status()] == ["primary", "decrypt-only"]
+    assert all_keys(keystore, practice.vault.provider) == keys
+
+
+class Flaky:
+    """Wraps so many keys, then is away once, and so on."""
+
+    def __init__(self, inner: KeyProvider, good: int) -> None:
+        self._inner = inner
+        self._good = self._left = good
+
+    def wrap(self, data_key: bytes, context: bytes) -> tuple[str, bytes]:
+        if not self._left:
+            self._left = self._good
+            raise Unavailable
+        self._left -= 1
+        return self._inner.wrap(data_key, context)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 class Slow:

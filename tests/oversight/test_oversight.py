@@ -49,6 +49,8 @@ def stand(cast: Cast, moment: int) -> None:
 
 
 def breaks(cast: Cast, who: Member) -> UUID:
+    with cast.begin(who) as work:
+        break_glass.find(work, name="Rowan Sample", birth_date=BORN)
     with cast.begin(who, fresh=True) as work:
         row = break_glass.break_glass(work, name="Rowan Sample", birth_date=BORN, ground="danger", reason=REASON)
         return row.id
@@ -108,7 +110,7 @@ def test_a_manager_sees_only_what_concerns_compliance_officers(cast: Cast, clien
     client = client_for(cast.manager)
     assert client.get(f"/oversight/reviews/{line.id}").status_code == 404
     assert REASON not in client.get("/oversight").text
-    for path in ("/oversight/who-looked", "/oversight/requests", "/oversight/calendar"):
+    for path in ("/oversight/who-looked", "/oversight/calendar"):
         assert client.get(path).status_code == 403
     give(cast, cast.stranger.person_id, Role.COMPLIANCE)
     with cast.begin(cast.manager) as work:
@@ -213,6 +215,22 @@ def test_a_week_is_signed_off_line_by_line_and_as_a_whole(cast: Cast, client_for
     assert client.post(path, {"week_note": "A quiet week"}).status_code == 303
     assert "A quiet week" in client.get(path).text
     assert "Signed off" in client.get("/oversight/week").text
+
+
+def test_whoever_may_not_see_a_line_of_a_week_is_told_kindly(cast: Cast, client_for: ClientFor) -> None:
+    """A compliance officer who is a patient here: the line about them waits for a manager, and nothing is lost."""
+    stand(cast, at(30, 9))
+    week_with_planted_cases(cast)
+    stand(cast, at(37, 9, 30))
+    jobs.make_weeks(cast.practice)
+    give(cast, cast.other_patient.person_id, Role.COMPLIANCE)
+    client, path = client_for(cast.other_patient), "/oversight/week/2026-11-30"
+    lines = re.findall(r'name="lines" value="([\w-]+)"', client.get(path).text)
+    assert client.post(f"{path}/lines", {"lines": lines, "note": ""}).status_code == 303
+    answer = client.post(path, {"week_note": "A quiet week"})
+    assert answer.status_code == Conflict.status
+    assert "A manager has something of this week to sign off first" in answer.text
+    assert ">A quiet week</textarea>" in answer.text
 
 
 def test_missing_weeks_show_and_lateness_is_told_once_a_day(cast: Cast, client_for: ClientFor) -> None:
@@ -404,6 +422,10 @@ def test_nobody_oversees_what_concerns_somebody_they_know(cast: Cast, client_for
         (line,) = reviews.listed(work)
     with cast.begin(cast.other_patient, writes=False) as work:
         assert reviews.listed(work) == rights.listed(work) == []
+    manager = client_for(cast.manager)
+    (asked,) = re.findall(r"/oversight/requests/[\w-]+", manager.get("/oversight/requests").text)
+    assert asked in manager.get("/oversight").text
+    assert manager.post(f"{asked}/outcome", {"how": "done", "outcome": "Handed over"}).status_code == 303
     client = client_for(cast.other_patient)
     assert client.get(f"/oversight/reviews/{line.id}").status_code == 404
     asked = {"name": "", "birth_date": "", "person": str(cast.stranger.person_id)}
@@ -422,6 +444,10 @@ def test_holds_are_placed_and_released_by_name(cast: Cast, client_for: ClientFor
     client = client_for(cast.compliance)
     asked = {"name": "Juniper Example", "birth_date": "1992-03-14", "matter": "Estate", "reason": "Letter of a court"}
     assert client.post("/oversight/holds", asked | {"name": "Nobody"}).status_code == Invalid.status
+    with cast.system(writes=False) as work:
+        work.asked = True
+        searched = select(func.count()).where(AuditRow.action == "oversight.searched")
+        assert work.session.scalar(searched) == 1, "whom somebody looked for is written down, found or not"
     assert client.post("/oversight/holds", asked | {"reason": ""}).status_code in (Invalid.status, 403)
     with cast.begin(cast.compliance, fresh=True) as work:
         hold = holds.place(work, cast.patient.record, matter="Estate", reason="Letter of a court")

@@ -32,8 +32,10 @@ FORM = {"name": "Rowan Sample", "birth_date": "1985-11-02", "ground": "urgent_ca
 
 
 def breaks(cast: Cast, who: Member, *, fresh: bool = True, **more: object) -> UUID:
-    """Somebody opens the record of the second patient."""
+    """Somebody finds and opens the record of the second patient."""
     asked: dict[str, object] = {"name": "rowan  SAMPLE", "birth_date": BORN, "ground": "danger", "reason": REASON}
+    with cast.begin(who) as work:
+        break_glass.find(work, **{key: (asked | more)[key] for key in ("name", "birth_date")})  # type: ignore[arg-type]
     with cast.begin(who, fresh=fresh) as work:
         return break_glass.break_glass(work, **asked | more).id  # type: ignore[arg-type]
 
@@ -63,6 +65,8 @@ def test_with_a_reason_it_opens_and_everybody_who_has_to_know_does(cast: Cast) -
     """A18: notice, hint, review item with a due date, and an audit row, in the unit that opened the record."""
     with pytest.raises(NotFound), cast.begin(cast.stranger, writes=False) as work:
         patients.open_patient(work, cast.other_patient.record)
+    with cast.begin(cast.stranger) as work:
+        break_glass.find(work, name="Rowan Sample", birth_date=BORN)
     with cast.begin(cast.stranger, fresh=True) as work:
         asked = {"name": "Rowan Sample", "birth_date": BORN, "ground": "danger", "reason": REASON}
         glass_id = break_glass.break_glass(work, **asked).id  # type: ignore[arg-type]
@@ -192,6 +196,10 @@ def test_the_form_keeps_what_was_typed_and_asks_for_a_factor(
     cast: Cast, client_for: ClientFor, app: Flask, practice: Practice
 ) -> None:
     client = client_for(cast.stranger)
+    blind = [client.post("/break-glass/open", FORM | one) for one in ({}, {"name": "Rowan Nobody"})]
+    assert [page.status_code for page in blind] == [422, 422]
+    assert len({page.text.count("look for this person first") for page in blind}) == 1, "it tells nobody who is here"
+    assert "Why do you need this record" in client.post("/break-glass", FORM).text
     short = client.post("/break-glass/open", FORM | {"reason": "because"})
     assert short.status_code == 422
     assert "because" in short.text

@@ -128,6 +128,14 @@ def test_suspended_at_once_resumed_and_ended_for_good(cast: Cast, client_for: Cl
         proxies.resume_proxy(work, proxy_id)
 
 
+def test_nobody_of_the_desk_lets_themself_in(cast: Cast) -> None:
+    """A parent who works here does not look at their own document, nor make sure of themself."""
+    record, me = cast.adolescent.record, cast.staff.person_id
+    with pytest.raises(Conflict, match="Somebody else"), cast.begin(cast.staff, fresh=True) as work:
+        proxies.add_proxy(work, record, me, Authority.PARENT, document="Certificate", identity="Myself")
+    assert cast.staff.actor().ties == ()
+
+
 def test_an_authority_that_may_not_go_on_for_ever_gets_an_end(cast: Cast) -> None:
     longest = relations.grounds()[Authority.DCF].longest_days
     assert longest is not None

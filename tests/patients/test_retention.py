@@ -18,8 +18,9 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from support.cast import Cast, Client, Member
 
+from telepsych.accounts import contact
 from telepsych.accounts import service as accounts
-from telepsych.accounts.models import Person
+from telepsych.accounts.models import Person, RoleGrant
 from telepsych.audit.models import AuditRow
 from telepsych.core.actor import Compartment, Role, command
 from telepsych.core.clock import DAY, HOUR
@@ -32,9 +33,9 @@ from telepsych.crypto.envelope import CannotOpen
 from telepsych.crypto.sealed import VAULT, registry
 from telepsych.crypto.vault import Vault, open_vault
 from telepsych.messaging import service as messaging
-from telepsych.patients import holds, ledger, retention, shredding
+from telepsych.patients import growing_up, holds, ledger, retention, shredding
 from telepsych.patients import service as patients
-from telepsych.patients.models import Patient
+from telepsych.patients.models import Authority, Patient
 from telepsych.server.shred_commands import shred
 
 RULE = retention.retention()
@@ -134,6 +135,9 @@ def test_nothing_goes_before_its_day_or_while_somebody_is_in_care(cast: Cast) ->
     cast.practice.clock.move(2 * DAY)  # type: ignore[attr-defined]
     with cast.begin(cast.manager) as work:
         assert [one.patient_id for one in retention.expired(work)] == [cast.other_patient.record]
+    relative = replace(cast.manager.actor(), barred=frozenset({cast.other_patient.record}))
+    with cast.practice.begin(relative) as work:
+        assert retention.expired(work) == [], "nobody learns here that somebody they know was a patient"
 
 
 def test_two_people_sign_with_a_fresh_factor_and_an_operator_does_it(cast: Cast) -> None:
@@ -224,6 +228,25 @@ def test_what_was_shredded_opens_nowhere_any_more(written: Cast, tmp_path: Path)
         assert patients.open_patient(work, cast.other_patient.record).name
 
 
+def test_whoever_was_tied_to_a_shredded_record_goes_on_here(cast: Cast, client_for: Callable[[Member], Client]) -> None:
+    """Of somebody who acted for them, or was that patient and is here as somebody else too, nothing else is touched."""
+    with fresh(cast, cast.staff) as work:
+        who, ground = cast.guardian.person_id, Authority.CONSERVATOR
+        patients.add_proxy(work, cast.patient.record, who, ground, document="Seen", identity="Seen")
+    with cast.system() as work:
+        work.asked = work.audited = True
+        work.add(RoleGrant(person_id=cast.patient.person_id, role=Role.STAFF, valid_from=work.now))
+    leave(cast, cast.patient, years_ago=9)
+    shredding.shred(cast.practice, OPERATOR, decided(cast, cast.patient))
+    assert client_for(cast.patient).get("/inbox").status_code == 200
+    assert client_for(cast.guardian).get("/messages").status_code == 200
+    assert [tie.patient_id for tie in cast.guardian.actor().ties] == [cast.adolescent.record]
+    with fresh(cast, cast.guardian) as work:
+        contact.change_phone(work, cast.guardian.person_id, "(203) 555-0177")
+    cast.practice.clock.move(2 * A_YEAR)  # type: ignore[attr-defined]
+    growing_up.grow_up(cast.practice)
+
+
 def aged_copy(practice: Practice, folder: Path) -> Engine:
     """The records as they were, where they are a file; else as they are."""
     if practice.records.dialect.name != "sqlite":
@@ -252,6 +275,8 @@ def test_a_run_that_was_stopped_goes_on_and_leaves_the_evidence(written: Cast, m
     with pytest.raises(KeyboardInterrupt):
         shredding.shred(practice, OPERATOR, proposal)
     monkeypatch.undo()
+    with fresh(cast, cast.manager) as work, pytest.raises(Conflict):
+        shredding.withdraw(work, proposal)
     practice.clock.move(HOUR)  # type: ignore[attr-defined]
     shredding.shred(practice, OPERATOR, proposal)
     with cast.system(writes=False) as work:

@@ -29,7 +29,7 @@ def environment(data: Path) -> dict[str, str]:
 def telepsych(data: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """Run one command to its end."""
     command = [sys.executable, "-m", "telepsych.cli", *words]
-    return subprocess.run(command, env=environment(data), cwd=data, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment(data), cwd=data, capture_output=True, text=True, timeout=180)
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Served:
 
     def answers(self, port: int, path: str = "/healthz") -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as answer:
             return answer.code < 500
@@ -95,7 +95,7 @@ def serving(data: Path, **settings: str) -> Iterator[Served]:
         process = subprocess.Popen(command, env=environment(data) | added, cwd=data, stdout=out, stderr=out)
     served = Served(data, process)
     try:
-        wait_until(lambda: process.poll() is not None or READY.search(served.log) is not None, 60)
+        wait_until(lambda: process.poll() is not None or READY.search(served.log) is not None, 120)
         found = READY.search(served.log)
         assert found is not None, served.log
         served.port, served.live_port = int(found[1]), int(found[2])
@@ -104,7 +104,7 @@ def serving(data: Path, **settings: str) -> Iterator[Served]:
         left = served.groups()
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

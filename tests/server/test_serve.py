@@ -54,14 +54,14 @@ def test_what_dies_is_started_again_behind_the_same_door(served: Served, name: s
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not is_alive(first))
     wait_until(lambda: served.group(name) not in (None, first))
-    wait_until(lambda: served.answers(served.port) and served.answers(served.live_port), 30)
-    wait_until(lambda: not any(is_alive(pid) for pid in below), 30)
+    wait_until(lambda: served.answers(served.port) and served.answers(served.live_port))
+    wait_until(lambda: not any(is_alive(pid) for pid in below))
 
 
 def test_logs_hold_no_query_and_nothing_typed(served: Served) -> None:
     served.answers(served.port, f"/sign-in?next={TYPED}")
     served.answers(served.live_port, f"/socket.io/?EIO=4&transport=polling&ticket={TYPED}")
-    with socket.create_connection(("127.0.0.1", served.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as raw:
         raw.sendall(f"GET /?{TYPED} HTTP/9.9\r\n{TYPED}\x01: x\r\n\r\n".encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 4")
     assert TYPED not in served.log
@@ -72,7 +72,7 @@ def test_a_signal_stops_all_together(tmp_path: Path) -> None:
         everything = [pid for group in served.groups() for pid in (group, *children(group))]
         assert len(everything) == 5
         served.process.terminate()
-        assert served.process.wait(30) == 0
+        assert served.process.wait(60) == 0
         assert [pid for pid in everything if is_alive(pid)] == []
         assert not served.answers(served.port)
 
@@ -82,7 +82,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         everything = [pid for group in served.groups() for pid in (group, *children(group))]
         served.process.kill()
         served.process.wait()
-        wait_until(lambda: not any(is_alive(pid) for pid in everything), 30)
+        wait_until(lambda: not any(is_alive(pid) for pid in everything))
 
 
 def test_serves_on_postgresql_with_several_live_processes(tmp_path: Path, new_database: Callable[..., str]) -> None:

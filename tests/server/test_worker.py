@@ -40,6 +40,16 @@ def test_jobs_run_when_they_are_due(practice: Practice) -> None:
     assert [at - start for at in ran] == [0, 12 * SECOND]
 
 
+def test_a_clock_that_was_put_back_stops_no_job(practice: Practice) -> None:
+    ran: list[int] = []
+    work_on = [Job("often", 10 * SECOND, lambda p: ran.append(p.clock.now()))]
+    worker.go_round(practice, work_on)
+    clock_of(practice).move(-HOUR)
+    worker.go_round(practice, work_on)
+    worker.go_round(practice, work_on)
+    assert len(ran) == 2
+
+
 def test_a_failing_job_stops_nothing_and_is_named_until_it_works(
     practice: Practice, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,10 +30,10 @@ def cluster(folder: Path) -> Iterator[None]:
         yield
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(20)
+        running.wait(60)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition, looking often."""
     end = time.monotonic() + seconds
     while not condition():

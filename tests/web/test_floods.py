@@ -1,8 +1,10 @@
 """One client that asks too fast is slowed down alone, over HTTP and over sockets."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import unescape
 from unittest import mock
 
 import pytest
@@ -53,6 +55,29 @@ def test_an_address_is_limited_whoever_signs_in_from_it_and_others_are_not(stric
         assert answers[-1].headers["Retry-After"] == str(BURST)
         assert nobody.get("/sign-in", headers={"X-Forwarded-For": "198.51.100.8"}).status_code == 200
         assert nobody.get("/healthz", headers=household).status_code == 200
+
+
+def test_a_form_that_came_too_fast_is_kept_and_sent_again_by_our_own_page_only(strict_app: Flask, cast: Cast) -> None:
+    typed = {"email": "ann@example.org", "words": '"<b>kept</b>"', "part": ["one", "two"]}
+    with slow_clock():
+        client = Client(strict_app, cast.practice, cast.patient)
+        while client.get("/help").status_code != 429:
+            pass
+        answer = client.post("/sign-in?next=/visits", typed)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, str(BURST))
+        assert '<form method="post">' in answer.text, "the browser sends it to where it went the first time"
+        fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', answer.text)
+        assert [(name, unescape(text)) for name, text in fields if name != "csrf_token"] == [
+            ("email", typed["email"]),
+            ("words", typed["words"]),
+            ("part", "one"),
+            ("part", "two"),
+        ]
+        foreign = client.post("/sign-in", typed, headers={"Origin": "https://elsewhere.example"})
+        for refused in (foreign, client.http.post("/sign-in", data=typed)):
+            assert refused.status_code == 429
+            assert "<form" not in refused.text
+            assert "ann@example.org" not in refused.text
 
 
 def test_limits_come_back_with_time() -> None:

@@ -5,8 +5,6 @@ sealed table opens, and that the audit trail is whole. A drill that fails is not
 said.
 """
 
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from telepsych.audit import verify
 from telepsych.audit.models import AuditRow
 from telepsych.core.clock import Clock
 from telepsych.core.database import WriteLock, open_engine
-from telepsych.core.errors import Conflict, Invalid, TelepsychError
+from telepsych.core.errors import Invalid, TelepsychError
 from telepsych.core.settings import Settings
 from telepsych.core.work import Practice
 from telepsych.crypto.envelope import CannotOpen, key_id_of
@@ -165,24 +163,17 @@ def _note(practice: Practice, drilled: Drilled) -> None:
 @contextmanager
 def _scratch(settings: Settings, found: Found, signer: bytes) -> Iterator[Settings]:
     """An empty place of the backup's own kind, which is taken away afterwards."""
-    folder = settings.data / "run" / "drill"
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(f"{folder}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict("Another drill is running. Wait for it to end.") from None
+    with places.drill_folder(settings.data / "run") as folder:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
-        kept = {"data": folder, "records_url": "", "keystore_url": "", "keyring": None}
-        kept |= {"anchor_file": "", "anchor_tsa": "", "anchor_witness": "", "audit_stream": ""}  # they know more by now
-        kinds = {part: _kind(file, part, signer) for part, file in found.given().items() if part != "keyring"}
-        with _databases(settings, kinds, folder) as urls:
-            yield settings.model_copy(update={**kept, **urls})
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+        try:
+            kept = {"data": folder, "records_url": "", "keystore_url": "", "keyring": None}
+            kept |= {"anchor_file": "", "anchor_tsa": "", "anchor_witness": "", "audit_stream": ""}  # they know more
+            kinds = {part: _kind(file, part, signer) for part, file in found.given().items() if part != "keyring"}
+            with _databases(settings, kinds, folder) as urls:
+                yield settings.model_copy(update={**kept, **urls})
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kind(file: Path, part: str, signer: bytes) -> str:

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -52,12 +52,13 @@ def make(practice: Practice, to: Places, *, together: bool = False, actor: Actor
     public = recovery_wraps.public_half(keystore)
     for part in manifest.PARTS:
         places.usable(to.of(part))
-    with _alone(settings, to) as scratch:
+    with _alone(settings, to) as scratch, ExitStack() as undo:
         recovery_wraps.back_fill(practice.vault)
-        made = _write(practice, to, public, scratch)
+        made = _write(practice, to, public, scratch, undo)
         key = manifest.signer_of(practice.vault)
         for folder in {to.of(part).resolve() for part in made.parts}:
             manifest.save(made, key, folder)
+        undo.pop_all()
         places.note_last(settings, made, to)
         signed = list(manifest.all_in(to.keystore, made.fingerprint))
         old = places.forget_old(to.keystore, "keystore", made.at - retention().keystore_backup_days * DAY, signed)
@@ -70,8 +71,8 @@ def make(practice: Practice, to: Places, *, together: bool = False, actor: Actor
     return made
 
 
-def _write(practice: Practice, to: Places, public: bytes, scratch: Path) -> Manifest:
-    """The three files, and what the manifest will say of them."""
+def _write(practice: Practice, to: Places, public: bytes, scratch: Path, undo: ExitStack) -> Manifest:
+    """The three files, and what the manifest will say of them. `undo` takes them away: without it they are nothing."""
     at = practice.clock.now()
     name = f"{from_micros(at):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     checkpoint = _checkpoint(practice)
@@ -88,6 +89,7 @@ def _write(practice: Practice, to: Places, public: bytes, scratch: Path) -> Mani
     for chain in reversed(migrations.chains()):
         with dumps.dump(chain, chain.url(practice.settings), scratch) as found:
             place = to.of(chain.name) / f"{name}.{chain.name}"
+            undo.callback(place.unlink, missing_ok=True)
             written = sealed_file.write(place, public, draft.context(chain.name), found.source)
         parts[chain.name] = Part(
             file=place.name,
@@ -99,6 +101,7 @@ def _write(practice: Practice, to: Places, public: bytes, scratch: Path) -> Mani
         )
     if practice.settings.keyring_file.exists():
         place = to.keyring / f"{name}.keyring"
+        undo.callback(place.unlink, missing_ok=True)
         ring = io.BytesIO(practice.settings.keyring_file.read_bytes())
         written = sealed_file.write(place, public, draft.context("keyring"), ring)
         parts["keyring"] = Part(file=place.name, size=written.size, sha256=written.sha256)
@@ -148,6 +151,13 @@ def _sweep(run: Path, to: Places) -> None:
     for left in run.glob(f"{SNAPSHOTS}*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
+    _sweep_drill(run)
     for part in manifest.PARTS:
         for partial in to.of(part).glob(f"*.{part}{sealed_file.PARTIAL}"):
             partial.unlink(missing_ok=True)
+
+
+def _sweep_drill(run: Path) -> None:
+    """A drill that was killed leaves a practice that opens, keyring and all. One that still runs is left alone."""
+    with suppress(Conflict), places.drill_folder(run) as left:
+        shutil.rmtree(left, ignore_errors=True)

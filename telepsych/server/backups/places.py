@@ -1,13 +1,15 @@
 """Where the three files of a backup go. Whoever holds all three and two shares can read everything."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from telepsych.core.errors import Misconfigured
+from telepsych.core.errors import Conflict, Misconfigured
 from telepsych.core.settings import Settings
 from telepsych.server.backups.manifest import PARTS, SUFFIX, Manifest, beside
 from telepsych.server.backups.sealed_file import whole
@@ -109,8 +111,9 @@ def forget_old(folder: Path, part: str, before: int, signed: list[Manifest]) -> 
         file = folder / manifest.parts[part].file
         if manifest.at < before and file.exists():
             file.unlink()
-            (folder / f"{manifest.id}{SUFFIX}").unlink(missing_ok=True)
             gone.append(file)
+            if not any((folder / other.file).exists() for other in manifest.parts.values()):
+                (folder / f"{manifest.id}{SUFFIX}").unlink(missing_ok=True)
     return gone
 
 
@@ -137,3 +140,17 @@ def usable(folder: Path) -> None:
         raise Misconfigured(f"{folder} cannot be made ({problem.strerror}).") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Misconfigured(f"{folder} cannot be written.")
+
+
+@contextmanager
+def drill_folder(run: Path) -> Iterator[Path]:
+    """Where a drill brings a practice back, held by one at a time. Raises `Conflict` while another drill holds it."""
+    run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(run / "drill.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield run / "drill"
+    except BlockingIOError:
+        raise Conflict("Another drill is running. Wait for it to end.") from None
+    finally:
+        os.close(handle)

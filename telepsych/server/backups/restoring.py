@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from telepsych import migrations
 from telepsych.accounts.models import Invitation, Person
 from telepsych.audit import service as audit
-from telepsych.core.clock import from_micros
+from telepsych.core.clock import from_micros, machine_time
 from telepsych.core.database import open_engine
 from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.ids import new_id
@@ -155,7 +155,7 @@ def _destroy_again(settings: Settings, gone: set[UUID]) -> int:
     Known are the keys that the manifests name, and every key of a record that the records themselves call destroyed.
     """
     holders = _shredded(settings)
-    now, again = time.time_ns() // 1000, 0
+    now, again = machine_time(), 0
     with _engine(settings.keystore) as engine, writing(engine) as session:
         kept = select(DataKey.id, DataKey.kind, DataKey.owner_id).where(DataKey.destroyed_at.is_(None))
         for row in session.execute(kept).all():
@@ -178,7 +178,7 @@ def _shredded(settings: Settings) -> set[tuple[str, UUID]]:
 
 def _close_doors(settings: Settings) -> None:
     """End every session and invitation: some were ended or used since, and must not come to life again."""
-    now = time.time_ns() // 1000
+    now = machine_time()
     sessions = update(SignInSession).where(SignInSession.ended_at.is_(None)).values(ended_at=now)
     unused = update(Invitation).where(Invitation.used_at.is_(None), Invitation.ended_at.is_(None))
     with _engine(settings.records) as engine, engine.execution_options(telepsych_writes=True).begin() as connection:
