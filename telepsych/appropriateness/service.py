@@ -119,7 +119,7 @@ def subject_of(work: Work, visit_id: UUID) -> VisitSubject:
 
 
 def admission_blocks(work: Work, visit_id: UUID) -> tuple[str, ...]:
-    """What refuses admission, in words the patient may read; empty when nothing does."""
+    """What refuses admission, for the clinician, in words that may be read to the patient; empty when nothing does."""
     subject = subject_of(work, visit_id)
     row = _newest(work, subject.patient_id, visit_id)
     lines = _thawed(row).blocks if row else ()

@@ -151,10 +151,12 @@ def test_the_practice_s_own_records_are_facts(cast: Cast, visit_id: UUID) -> Non
 def test_a_state_without_a_licence_refuses_admission_in_words_for_the_patient(cast: Cast, visit_id: UUID) -> None:
     know(cast, {"visit.state": "NY"})
     assert ask(cast, visit_id, Moment.ARRIVAL).refuses_admission
-    with cast.begin(cast.patient, writes=False) as work:
+    with cast.begin(cast.clinician, writes=False) as work:
         assert "988" in service.admission_blocks(work, visit_id)[0]
+    with cast.begin(cast.patient, writes=False) as work, pytest.raises(NotFound):
+        service.admission_blocks(work, visit_id)
     know(cast, {"visit.state": "CT"})
-    with cast.begin(cast.patient, writes=False) as work:
+    with cast.begin(cast.clinician, writes=False) as work:
         assert service.admission_blocks(work, visit_id) == ()
 
 

@@ -1,9 +1,11 @@
 """Texts that would run as a script if a page let them, and a browser that notices if one does."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
+from unittest import mock
 
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -112,12 +114,13 @@ def watched(browser: Browser, origin: str, token: str) -> Iterator[Watcher]:
 
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """The app on a port of its own; its origin."""
+    """The app on a port of its own; its origin. Sockets are looked for where the app's content policy lets them be."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        with mock.patch.dict(os.environ, {"TELEPSYCH_LIVE_PORT": "8001"}):
+            yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -29,7 +29,7 @@ def cluster(folder: Path) -> Iterator[None]:
         wait_until(lambda: subprocess.run(ready).returncode == 0)
         yield
     finally:
-        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGQUIT)  # at once: nothing here is kept
         running.wait(60)
 
 

@@ -61,7 +61,7 @@ class Relay:
 
     def _wait_for_answer(self) -> None:
         """Until it answers a STUN binding request."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
             while time.monotonic() < deadline:
