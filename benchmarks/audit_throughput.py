@@ -1,14 +1,15 @@
 """Sixty-four writers with the sequencer running and without, in turns in one run (L4).
 
-Prints entries a second, the ratio of the two, and how long entries waited for their place. Status 1 when the tree costs
-more than half of the throughput, or when one entry in a hundred waits two seconds or longer. The promise of 1,500
-entries a second is printed as kept or not: it depends on the machine.
+Prints entries a second, the ratio of the two, and how long entries waited for their place: with the writers going as
+fast as the machine lets them, and with the promised 1,500 entries a second in units of ten. Status 1 when the tree
+costs more than half of the throughput, or when at 1,500 a second one entry in a hundred waits two seconds or longer.
 
     python benchmarks/audit_throughput.py [--quick]
 """
 
 import argparse
 import multiprocessing
+import random
 import statistics
 import sys
 import threading
@@ -35,9 +36,12 @@ PROMISED, LEAST_RATIO, MOST_LAG = 1_500, 0.5, 2.0
 FORK = multiprocessing.get_context("fork")
 
 
-def write(practice: Practice, entries: int, until: float) -> None:
-    """One writer: units of so many entries each, until the time is over."""
+def write(practice: Practice, entries: int, until: float, pace: float) -> None:
+    """One writer: units of so many entries each, one every `pace` seconds at most, until the time is over."""
+    due = time.monotonic() + random.random() * pace
     while time.monotonic() < until:
+        time.sleep(max(0.0, due - time.monotonic()))
+        due += pace
         try:
             with practice.begin(command("bench"), public="bench") as work:
                 for number in range(entries):
@@ -46,9 +50,9 @@ def write(practice: Practice, entries: int, until: float) -> None:
             continue
 
 
-def write_in_threads(place: Place, entries: int, until: float) -> None:
+def write_in_threads(place: Place, entries: int, until: float, pace: float) -> None:
     practice = place.open(SystemClock())
-    threads = [threading.Thread(target=write, args=(practice, entries, until)) for _ in range(THREADS)]
+    threads = [threading.Thread(target=write, args=(practice, entries, until, pace)) for _ in range(THREADS)]
     for one in threads:
         one.start()
     for one in threads:
@@ -60,11 +64,12 @@ def sequence(place: Place, stop: Any) -> None:
     run(place.open(SystemClock()), [Job("audit.sequence", SECOND, Sequencer().run)], stop)
 
 
-def measured(place: Place, entries: int, seconds: float) -> float:
+def measured(place: Place, entries: int, seconds: float, pace: float = 0.0) -> float:
     """Entries a second by all writers together."""
     before = count(place)
     start = time.monotonic()
-    writers = [FORK.Process(target=write_in_threads, args=(place, entries, start + seconds)) for _ in range(PROCESSES)]
+    given = (place, entries, start + seconds, pace)
+    writers = [FORK.Process(target=write_in_threads, args=given) for _ in range(PROCESSES)]
     for one in writers:
         one.start()
     for one in writers:
@@ -72,12 +77,12 @@ def measured(place: Place, entries: int, seconds: float) -> float:
     return (count(place) - before) / (time.monotonic() - start)
 
 
-def with_tree(place: Place, entries: int, seconds: float) -> float:
+def with_tree(place: Place, entries: int, seconds: float, pace: float = 0.0) -> float:
     stop = FORK.Event()
     worker = FORK.Process(target=sequence, args=(place, stop))
     worker.start()
     try:
-        return measured(place, entries, seconds)
+        return measured(place, entries, seconds, pace)
     finally:
         time.sleep(3)  # for the last entries
         stop.set()
@@ -132,12 +137,18 @@ def compare(kind: str, seconds: float, turns: int) -> bool:
             tree.append(with_tree(place, 1, seconds))
             waits.extend(lags(place, begun))
         batched = with_tree(place, 10, seconds)
+        settle(place)
+        begun = last_at(place)
+        paced = with_tree(place, 10, seconds, 10 * PROCESSES * THREADS / PROMISED)
+        even = lags(place, begun)
     ratio, waits = statistics.mean(tree) / statistics.mean(without), sorted(waits)
-    lag, fastest = waits[int(len(waits) * 0.99)], max(batched, *tree)
+    lag, fastest = even[int(len(even) * 0.99)], max(batched, *tree)
+    reached = "reached" if fastest >= PROMISED else "not reached"
     print(
         f"{kind}: {statistics.mean(without):.0f} entries/s without the tree, {statistics.mean(tree):.0f} with it, "
-        f"ratio {ratio:.2f}; {batched:.0f} in units of ten; lag p50 {waits[len(waits) // 2]:.2f} s, p99 {lag:.2f} s; "
-        f"{PROMISED} entries/s {'reached' if fastest >= PROMISED else 'not reached on this machine'}"
+        f"ratio {ratio:.2f}; {batched:.0f} in units of ten ({PROMISED} {reached}); "
+        f"lag flat out p99 {waits[int(len(waits) * 0.99)]:.2f} s; "
+        f"at {paced:.0f} entries/s p50 {even[len(even) // 2]:.2f} s, p99 {lag:.2f} s"
     )
     return ratio >= LEAST_RATIO and lag < MOST_LAG
 
