@@ -61,7 +61,7 @@ def is_empty(chain: Chain, url: str) -> bool:
     """Whether nothing of this chain is there yet: no file, or no row in any table. A restore writes over nothing."""
     if is_sqlite(url):
         return not migrations.may_be_there(url)
-    with _engine(url) as engine:
+    with opened(url) as engine:
         try:
             there = set(inspect(engine).get_table_names()) & {*chain.metadata.tables}
             return not any(counts(chain, url, dict.fromkeys(there, 0)).values())
@@ -79,7 +79,7 @@ def loading(chain: Chain, url: str, revision: str) -> Iterator[Any]:
             yield file
         return
     migrations.move(chain, url, revision)
-    with _engine(url) as engine, _raw(engine) as connection, _Loader(chain, connection) as loader:
+    with opened(url) as engine, _raw(engine) as connection, _Loader(chain, connection) as loader:
         for setting in UNHURRIED:
             connection.execute(setting)
         yield loader
@@ -90,7 +90,7 @@ def loading(chain: Chain, url: str, revision: str) -> Iterator[Any]:
 def counts(chain: Chain, url: str, names: dict[str, int]) -> dict[str, int]:
     """Rows in each of these tables, as they are now."""
     known = {name: chain.metadata.tables[name] for name in names if name in chain.metadata.tables}
-    with _engine(url) as engine, engine.connect() as connection:
+    with opened(url) as engine, engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(UNHURRIED[0]))
         return {name: _rows(connection, table) for name, table in known.items()}
@@ -104,7 +104,7 @@ def _dump_sqlite(chain: Chain, url: str, scratch: Path) -> Iterator[Dump]:
     copy = scratch / f"{chain.name}.sqlite"
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        with _engine(url) as engine, _raw(engine) as connection:
+        with opened(url) as engine, _raw(engine) as connection:
             connection.execute("VACUUM INTO ?", (str(copy),))
         found = counts(chain, f"sqlite:///{copy}", dict.fromkeys(chain.metadata.tables, 0))
         with copy.open("rb") as file:
@@ -119,7 +119,7 @@ def _dump_sqlite(chain: Chain, url: str, scratch: Path) -> Iterator[Dump]:
 
 @contextmanager
 def _dump_postgres(chain: Chain, url: str, _scratch: Path) -> Iterator[Dump]:
-    with _engine(url) as engine, _raw(engine) as connection:
+    with opened(url) as engine, _raw(engine) as connection:
         for setting in UNHURRIED:
             connection.execute(setting)
         connection.commit()
@@ -211,7 +211,8 @@ class _Loader:
 
 
 @contextmanager
-def _engine(url: str) -> Iterator[Engine]:
+def opened(url: str) -> Iterator[Engine]:
+    """A database for one piece of work, closed after it."""
     engine = open_engine(url, pool=NullPool)
     try:
         yield engine

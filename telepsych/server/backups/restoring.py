@@ -7,20 +7,17 @@ a new keyring is made from the recovery copies of the data keys.
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, select, update
-from sqlalchemy.pool import NullPool
+from sqlalchemy import delete, select, update
 
 from telepsych import migrations
 from telepsych.accounts.models import Invitation, Person
 from telepsych.audit import service as audit
 from telepsych.core.clock import from_micros, machine_time
-from telepsych.core.database import open_engine
 from telepsych.core.errors import Conflict, Invalid
 from telepsych.core.ids import new_id
 from telepsych.core.settings import Settings
@@ -156,7 +153,7 @@ def _destroy_again(settings: Settings, gone: set[UUID]) -> int:
     """
     holders = _shredded(settings)
     now, again = machine_time(), 0
-    with _engine(settings.keystore) as engine, writing(engine) as session:
+    with dumps.opened(settings.keystore) as engine, writing(engine) as session:
         kept = select(DataKey.id, DataKey.kind, DataKey.owner_id).where(DataKey.destroyed_at.is_(None))
         for row in session.execute(kept).all():
             if row.id in gone or (row.kind, row.owner_id) in holders:
@@ -169,7 +166,7 @@ def _destroy_again(settings: Settings, gone: set[UUID]) -> int:
 
 def _shredded(settings: Settings) -> set[tuple[str, UUID]]:
     """Holders of keys whose record is destroyed: patients, and people whose sign-in went with it."""
-    with _engine(settings.records) as engine, engine.connect() as connection:
+    with dumps.opened(settings.records) as engine, engine.connect() as connection:
         gone = connection.execute(select(Patient.id, Patient.person_id).where(Patient.destroyed_at.is_not(None))).all()
         forgotten = select(Person.id).where(Person.email_index.is_(None), Person.left_at.is_not(None))
         people = set(connection.scalars(forgotten.where(Person.id.in_([row.person_id for row in gone]))))
@@ -181,7 +178,10 @@ def _close_doors(settings: Settings) -> None:
     now = machine_time()
     sessions = update(SignInSession).where(SignInSession.ended_at.is_(None)).values(ended_at=now)
     unused = update(Invitation).where(Invitation.used_at.is_(None), Invitation.ended_at.is_(None))
-    with _engine(settings.records) as engine, engine.execution_options(telepsych_writes=True).begin() as connection:
+    with (
+        dumps.opened(settings.records) as engine,
+        engine.execution_options(telepsych_writes=True).begin() as connection,
+    ):
         connection.execute(sessions)
         connection.execute(unused.values(ended_at=now))
 
@@ -191,7 +191,7 @@ def _bring_keyring(settings: Settings, found: Found, manifests: dict[str, Manife
     if found.keyring is None:
         if settings.key_provider != "keyring":
             return 0  # its root keys are where they always were
-        with _engine(settings.keystore) as engine:
+        with dumps.opened(settings.keystore) as engine:
             return recovery_wraps.recover(engine, settings.keyring_file, key).lost
     held = bytearray()
     sealed_file.read(found.keyring, key, manifests["keyring"].context("keyring"), _Memory(held))
@@ -213,15 +213,6 @@ def _counted(chain: Chain, settings: Settings, manifests: dict[str, Manifest]) -
     if wrong:
         raise Invalid(f"The table {wrong[0]} has {counted[wrong[0]]} rows instead of {signed[wrong[0]]}.")
     return list(counted.items())
-
-
-@contextmanager
-def _engine(url: str) -> Iterator[Engine]:
-    engine = open_engine(url, pool=NullPool)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 CHANGED_SINCE = frozenset({"key_wrap", "key_event", "key_epoch"})
